@@ -1,0 +1,52 @@
+# `make demo` and `make test` work on a fresh machine: both first build .venv, when it is missing or older than
+# pyproject.toml.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint types clean
+
+PYTHON := python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Written last, so that an interrupted installation is resumed.
+INSTALLED := $(VENV)/.installed
+
+# make demo DATA=file.h5ad BATCH_KEY=batch LABELS_KEY=cell_type LAYER=counts
+DATA :=
+BATCH_KEY :=
+LABELS_KEY :=
+LAYER :=
+
+demo: $(INSTALLED)
+	@$(BIN)/python -m sccl.benchmark.demo \
+		$(if $(DATA),--data '$(DATA)') \
+		$(if $(BATCH_KEY),--batch-key '$(BATCH_KEY)') \
+		$(if $(LABELS_KEY),--labels-key '$(LABELS_KEY)') \
+		$(if $(LAYER),--layer '$(LAYER)')
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -q
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) results/demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs the stack several times faster than pip. The bytecode is compiled here, once, and not at the first import.
+$(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { echo 'sccl needs Python 3.12 or newer, but there is no $(PYTHON).' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || { \
+		echo "sccl needs Python 3.12 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo 'Name a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@echo 'Installing sccl and what it needs into $(VENV): one to five minutes, about 6 GB.'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --editable . --group test
+	@touch $(INSTALLED)

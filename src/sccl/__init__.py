@@ -1,0 +1,31 @@
+"""Contrastive self-supervised learning for single cells, on scvi-tools."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sccl import augment, benchmark, dataloaders, datasets, graph, model, module, pp, train
+    from sccl.model import CLModel, SimCLR
+
+__version__ = version("sccl")
+
+_ROOMS = ("augment", "benchmark", "dataloaders", "datasets", "graph", "model", "module", "pp", "train")
+_MODELS = ("CLModel", "SimCLR")
+
+__all__ = [*_MODELS, *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    # scvi-tools and torch take ten seconds to import: only what is used is paid for.
+    if name in _ROOMS:
+        return import_module(f"sccl.{name}")
+    if name in _MODELS:
+        return getattr(import_module("sccl.model"), name)
+    raise AttributeError(f"module 'sccl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,93 @@
+"""The contract of an augmentation: what it borrows, and what it does to a row."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+class Operation(NamedTuple):
+    """One instruction of the fused CPU pass: what to do to a row, and how strongly."""
+
+    code: int
+    strength: float
+    scale: float = 0.0
+
+
+class Augmentation(ABC):
+    """A random change of cells, declared once and run in two places.
+
+    Subclasses are frozen dataclasses whose fields are the whole configuration. They give a torch
+    implementation over whole batches (:meth:`apply`), which runs on any device, and, if they are to be part of
+    the fused pass over sparse rows on the CPU, an :meth:`operation`.
+
+    Attributes
+    ----------
+    p
+        Chance in ``[0, 1]`` that a cell is changed, drawn anew for each cell and view.
+    n_partners
+        How many other cells each cell borrows from.
+    """
+
+    p: float
+    n_partners: ClassVar[int] = 0
+
+    @abstractmethod
+    def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Change every cell (``p`` is none of its business).
+
+        Parameters
+        ----------
+        x_ng
+            Log-expression, cells × genes. Not to be written to.
+        partners_png
+            The borrowed rows, ``n_partners`` × cells × genes.
+        generator
+            Source of randomness, on the device of ``x_ng``.
+
+        Returns
+        -------
+        The changed cells, of the shape of ``x_ng``.
+        """
+
+    def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:
+        """Choose the rows that the cells borrow from.
+
+        Parameters
+        ----------
+        cells
+            Row numbers of the cells, shape ``(n_cells,)``.
+        keys
+            One key per cell to draw with, see :mod:`sccl.augment.keys`.
+        view
+            0 or 1.
+        pool
+            Row numbers that may be borrowed from.
+
+        Returns
+        -------
+        int64 row numbers, shape ``(n_partners, n_cells)``; -1 where a cell has no such partner.
+        """
+        raise NotImplementedError(f"{type(self).__name__} declares n_partners={self.n_partners} but does not choose them.")
+
+    def operation(self) -> Operation | None:
+        """Return the instruction of the fused CPU pass, or None: then :meth:`apply` runs there, too."""
+        return None
+
+    def __call__(self, x_ng: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Change each cell of a tensor with chance ``p``; see :meth:`sccl.augment.Compose.__call__`."""
+        from sccl.augment.compose import Compose
+
+        return Compose([self])(x_ng, generator=generator)
+
+
+def check_unit_interval(augmentation: Augmentation, *names: str) -> None:
+    """Raise a ValueError unless the named fields lie in [0, 1]."""
+    for name in names:
+        value = getattr(augmentation, name)
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"{type(augmentation).__name__}: `{name}` must be in [0, 1], found {value!r}.")

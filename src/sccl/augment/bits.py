@@ -1,0 +1,28 @@
+"""Random bits per gene for the fused pass: counter-based, so that a gene's bits can be had alone or in bulk."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from sccl.augment.keys import GAMMA, mix
+
+
+@njit(nogil=True, cache=True, inline="always")
+def threshold(fraction):
+    """Return the number below which 16 random bits fall with probability ``fraction``."""
+    return np.uint32(round(fraction * 65536.0))
+
+
+@njit(nogil=True, cache=True)
+def fill_bits(key, bits):
+    """Fill the uint64 array ``bits`` with random bits."""
+    for block in range(bits.size):
+        bits[block] = mix(key + np.uint64(block) * GAMMA)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def gene_bits(key, gene):
+    """Return the 16 bits that :func:`fill_bits` gives a gene, without filling anything."""
+    word = mix(key + np.uint64(gene >> 2) * GAMMA)
+    return np.uint32((word >> np.uint64((gene & 3) << 4)) & np.uint64(0xFFFF))

@@ -1,0 +1,149 @@
+"""Augmentations in a row: what a view is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sccl.augment.base import Augmentation
+from sccl.augment.fused import run_fused
+from sccl.augment.function import Function
+from sccl.augment.plan import Step, draw_steps
+
+if TYPE_CHECKING:
+    import torch
+    from scipy.sparse import csr_matrix
+
+
+@dataclass(frozen=True, init=False)
+class Compose:
+    """Apply augmentations one after the other; the order is free.
+
+    Parameters
+    ----------
+    augmentations
+        :class:`Augmentation` objects, other compositions, or plain torch functions that take cells × genes and
+        return a tensor of the same shape. A function draws from torch's default generator, which is seeded for it.
+
+    Examples
+    --------
+    >>> pipeline = Compose([Mask(0.2), lambda x: x.clamp(max=3.0)])
+    >>> view = pipeline(torch.rand(8, 100))
+    """
+
+    augmentations: tuple[Augmentation, ...]
+
+    def __init__(self, augmentations: Iterable[Augmentation | Compose | Callable[[torch.Tensor], torch.Tensor]]) -> None:
+        flat: list[Augmentation] = []
+        for item in augmentations:
+            if isinstance(item, Compose):
+                flat.extend(item.augmentations)
+            elif isinstance(item, Augmentation):
+                flat.append(item)
+            elif callable(item):
+                flat.append(Function(item))
+            else:
+                raise ValueError(
+                    f"`augmentations` must hold augmentations or functions of a tensor, found {type(item).__name__}."
+                )
+        object.__setattr__(self, "augmentations", tuple(flat))
+
+    def draw(self, cells: np.ndarray, *, pool: np.ndarray, seed: int, epoch: int, view: int) -> list[Step]:
+        """Draw one view of the given cells: which of them change, and which rows they borrow.
+
+        Parameters
+        ----------
+        cells
+            Row numbers, shape ``(n_cells,)``.
+        pool
+            Row numbers that may be borrowed from.
+        seed, epoch, view
+            The key: the same numbers give every cell the same view, whatever the other cells are.
+        """
+        return draw_steps(self.augmentations, cells, pool=pool, seed=seed, epoch=epoch, view=view)
+
+    def fill(self, out: torch.Tensor, csr: csr_matrix, rows: np.ndarray, steps: list[Step]) -> torch.Tensor:
+        """Write a view on the CPU, in one pass over sparse rows.
+
+        Parameters
+        ----------
+        out
+            Float32 CPU tensor, cells × genes, overwritten.
+        csr
+            Float32 matrix that holds the cells and the rows they borrow.
+        rows
+            Rows of ``csr`` that the cells are, shape ``(n_cells,)``.
+        steps
+            What :meth:`draw` gave, with partners as rows of ``csr``.
+        """
+        view, pending_rows = out.numpy(), rows
+        for in_kernel, group in groupby(zip(self.augmentations, steps, strict=True), key=_is_fused):
+            if in_kernel:
+                program = [(augmentation.operation(), step) for augmentation, step in group]
+                run_fused(csr, pending_rows, program, view)
+            else:
+                if pending_rows is not None:
+                    run_fused(csr, pending_rows, [], view)
+                for augmentation, step in group:
+                    partners_png = out.new_empty((len(step.partners), *out.shape))
+                    for partner_ng, partner_rows in zip(partners_png, step.partners, strict=True):
+                        run_fused(csr, partner_rows, [], partner_ng.numpy())
+                    out.copy_(_apply(augmentation, out, partners_png, step))
+            pending_rows = None
+        if pending_rows is not None:
+            run_fused(csr, pending_rows, [], view)
+        return out
+
+    def apply(self, x_ng: torch.Tensor, partners: list[torch.Tensor], steps: list[Step]) -> torch.Tensor:
+        """Make a view of dense cells on any device, from what :meth:`draw` gave.
+
+        Parameters
+        ----------
+        x_ng
+            Cells × genes; left as it is.
+        partners
+            For each augmentation the borrowed rows, ``n_partners`` × cells × genes.
+        steps
+            What :meth:`draw` gave.
+        """
+        view_ng = x_ng.clone()
+        for augmentation, partners_png, step in zip(self.augmentations, partners, steps, strict=True):
+            view_ng = _apply(augmentation, view_ng, partners_png, step)
+        return view_ng
+
+    def __call__(self, x_ng: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Return a view of a tensor, on its device; the tensor is left as it is.
+
+        Parameters
+        ----------
+        x_ng
+            Log-expression, float, cells × genes. Cells borrow from each other.
+        generator
+            CPU source of randomness; torch's default one if None.
+        """
+        import torch
+
+        seed = int(torch.randint(2**63 - 1, (), generator=generator))
+        cells = np.arange(x_ng.shape[0])
+        steps = self.draw(cells, pool=cells, seed=seed, epoch=0, view=0)
+        partners = [x_ng[torch.as_tensor(step.partners, device=x_ng.device)] for step in steps]
+        return self.apply(x_ng, partners, steps)
+
+
+def _is_fused(item: tuple[Augmentation, Step]) -> bool:
+    return item[0].operation() is not None
+
+
+def _apply(augmentation: Augmentation, x_ng: torch.Tensor, partners_png: torch.Tensor, step: Step) -> torch.Tensor:
+    import torch
+
+    if not step.keys.size:
+        return x_ng
+    generator = torch.Generator(x_ng.device).manual_seed(int(np.bitwise_xor.reduce(step.keys) >> np.uint64(1)))
+    changed_ng = augmentation.apply(x_ng, partners_png, generator)
+    applied_n1 = torch.as_tensor(step.applied, device=x_ng.device)[:, None]
+    return torch.where(applied_n1, changed_ng, x_ng)

@@ -1,0 +1,62 @@
+"""Training and validation cells, each with its loader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scvi.dataloaders import DataSplitter
+
+from sccl.dataloaders.loader import TwoViewDataLoader
+
+if TYPE_CHECKING:
+    from sccl.dataloaders.manager import CellManager
+
+
+class TwoViewDataSplitter(DataSplitter):
+    """A :class:`~scvi.dataloaders.DataSplitter` whose loaders give two views.
+
+    Parameters
+    ----------
+    adata_manager
+        The registered data.
+    train_size
+        Fraction of the cells to train on, in ``(0, 1]``.
+    validation_size
+        Fraction of the cells to validate on; all others if None.
+    seed
+        Decides the split, the minibatches and the views.
+    **kwargs
+        Further arguments of :class:`TwoViewDataLoader`. The validation cells keep their order and their views in
+        every epoch, so that validation losses can be compared.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two cells are left to train on.
+    """
+
+    data_loader_cls = TwoViewDataLoader
+
+    def __init__(
+        self,
+        adata_manager: CellManager,
+        train_size: float,
+        validation_size: float | None = None,
+        *,
+        seed: int,
+        **kwargs: Any,
+    ) -> None:
+        # `drop_last` keeps the base class from moving left-over cells about: here there are none.
+        super().__init__(adata_manager, train_size, validation_size, seed=seed, drop_last=True, **kwargs)
+        self._seed = seed
+        if self.n_train < 2:
+            raise ValueError(
+                f"Contrastive training needs at least 2 cells, found {self.n_train} "
+                f"(n_obs={adata_manager.adata.n_obs}, train_size={train_size})."
+            )
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the cells at random."""
+        order = np.random.default_rng(self._seed).permutation(self.adata_manager.adata.n_obs)
+        self.val_idx, self.train_idx, self.test_idx = np.split(order, [self.n_val, self.n_val + self.n_train])

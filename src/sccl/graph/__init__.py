@@ -1,0 +1,28 @@
+"""Who is near whom? Arrays in, index arrays out.
+
+`knn` finds the nearest cells, `batch_balanced_knn` the nearest cells of every batch, `mutual_nearest_neighbors` the
+pairs of cells of two batches that choose each other. `as_graph` and `pairs_as_graph` turn what they return into an
+`Adjacency`, from which a partner of a cell is drawn in constant time.
+"""
+
+from sccl.graph.adjacency import Adjacency, as_graph, draw, pairs_as_graph
+from sccl.graph.batch_balanced import batch_balanced_knn
+from sccl.graph.knn import knn
+from sccl.graph.mutual_nearest import mutual_nearest_neighbors
+from sccl.graph.refine import refine_pairs
+from sccl.graph.representation import representation
+from sccl.graph.spaces import cca, centered
+
+__all__ = [
+    "Adjacency",
+    "as_graph",
+    "batch_balanced_knn",
+    "cca",
+    "centered",
+    "draw",
+    "knn",
+    "mutual_nearest_neighbors",
+    "pairs_as_graph",
+    "refine_pairs",
+    "representation",
+]

@@ -1,0 +1,64 @@
+"""The space in which the cells of an AnnData object are compared."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from sccl.graph.inputs import as_count, as_matrix
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def representation(adata: "AnnData", *, use_rep: str | None = None, n_comps: int = 50, seed: int = 0) -> np.ndarray:
+    """Take a stored representation of the cells, or compute principal components of ``adata.X``.
+
+    Nothing is written to `adata`. A sparse ``adata.X`` stays sparse.
+
+    Parameters
+    ----------
+    adata
+        Cells; without `use_rep`, ``adata.X`` should hold normalised, log-transformed expression.
+    use_rep
+        Key of ``adata.obsm``. None: principal components.
+    n_comps
+        Principal components, at least 1; clipped to one less than the number of cells or of genes.
+    seed
+        Seed of the solver's start. Equal seeds give equal results.
+
+    Returns
+    -------
+    float32, shape (n_cells, n_dims).
+
+    Raises
+    ------
+    KeyError
+        If `use_rep` is not in ``adata.obsm``.
+    ValueError
+        If ``adata.X`` is missing, has fewer than two cells or genes, or the values are not finite.
+    """
+    if use_rep is not None:
+        if use_rep not in adata.obsm:
+            found = ", ".join(map(repr, adata.obsm)) or "nothing"
+            raise KeyError(f"`use_rep`: {use_rep!r} is not in `adata.obsm`, which holds {found}.")
+        stored = adata.obsm[use_rep]
+        return as_matrix(stored.toarray() if sparse.issparse(stored) else stored, f"adata.obsm[{use_rep!r}]")
+    n_comps = as_count(n_comps, "n_comps")
+    if adata.X is None:
+        raise ValueError("`adata.X` is None; store expression there or name a representation with `use_rep`.")
+    if min(adata.shape) < 2:
+        raise ValueError(f"`adata` is {adata.shape[0]} cells x {adata.shape[1]} genes; components need two of each.")
+    return _principal_components(adata.to_memory().X if adata.isbacked else adata.X, n_comps, seed)
+
+
+def _principal_components(x: np.ndarray | sparse.spmatrix, n_comps: int, seed: int) -> np.ndarray:
+    from sklearn.decomposition import PCA
+
+    if sparse.issparse(x):
+        x = sparse.csr_matrix(x, dtype=np.float32)
+        as_matrix(x.data[:, None] if x.nnz else np.zeros((1, 1)), "adata.X")
+    else:
+        x = as_matrix(x, "adata.X")
+    solver = PCA(min(n_comps, min(x.shape) - 1), svd_solver="arpack", random_state=seed)
+    return np.ascontiguousarray(solver.fit_transform(x), dtype=np.float32)

@@ -1,0 +1,358 @@
+"""The workflow that all models share."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+from scvi import REGISTRY_KEYS
+from scvi.data import fields
+from scvi.data._constants import _MODEL_NAME_KEY
+from scvi.model.base import BaseModelClass
+from scvi.train import TrainRunner
+
+from sccl import module
+from sccl.augment import Compose, as_compose
+from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling, n_minibatches
+from sccl.dataloaders.manager import CellManager
+from sccl.model.checks import as_row_numbers, check_setup, check_unknown
+from sccl.model.genes import align_genes
+from sccl.model.history import clean_history
+from sccl.model.registration import SharedSetup
+from sccl.pp import check_expression
+from sccl.train import ContrastiveTrainingPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+
+    from sccl.augment import Augmentation
+    from sccl.dataloaders import Sampling
+
+# Without `max_epochs` a model trains for about this many steps, however many cells there are.
+N_STEPS = 1000
+
+
+class CLModel(BaseModelClass, metaclass=SharedSetup):
+    """Contrastive model of single cells; as it stands the recommended recipe, which is SimCLR.
+
+    Parameters
+    ----------
+    adata
+        Log-expression, registered with :meth:`setup_anndata`.
+    n_hidden
+        Width of the encoder's hidden layer.
+    n_latent
+        Width of the embedding.
+    dropout_rate
+        Dropout on the embedding while training, in ``[0, 1)``.
+    **architecture_kwargs
+        Hyper-parameters of the architecture, see :class:`sccl.module.SimCLR`.
+
+    Raises
+    ------
+    ValueError
+        If ``adata`` was not registered or an argument is out of range.
+    TypeError
+        If the architecture has no such hyper-parameter.
+
+    Notes
+    -----
+    The weights are drawn from torch's default generator, and the seed of each training, too: after
+    ``scvi.settings.seed = 0`` or ``torch.manual_seed(0)`` the same calls give the same embedding, bit for bit.
+
+    Examples
+    --------
+    >>> sccl.pp.preprocess(adata, batch_key="batch")
+    >>> sccl.CLModel.setup_anndata(adata, batch_key="batch")
+    >>> model = sccl.CLModel(adata)
+    >>> model.train()
+    >>> adata.obsm["X_cl"] = model.get_latent_representation()
+    """
+
+    _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
+    _augmentation: ClassVar[str] = "clear"
+    _sampling: ClassVar[str] = "uniform"
+
+    def __init__(
+        self,
+        adata: AnnData,
+        *,
+        n_hidden: int = 128,
+        n_latent: int = 64,
+        dropout_rate: float = 0.0,
+        **architecture_kwargs: Any,
+    ) -> None:
+        super().__init__(adata)
+        # The registry is shared with other models of the same data; its model's name is not.
+        self.registry_ = {**self.registry_, _MODEL_NAME_KEY: type(self).__name__}
+        known = list(inspect.signature(self._architecture_cls).parameters)[1:]
+        check_unknown(architecture_kwargs, known, owner=type(self).__name__)
+        self.module = module.ContrastiveModule(
+            module.Encoder(
+                self.summary_stats.n_vars, n_hidden=n_hidden, n_latent=n_latent, dropout_rate=dropout_rate
+            ),
+            self._architecture_cls(n_latent, **architecture_kwargs),
+        )
+        self.init_params_ = self._get_init_params(locals())
+        self._description = {"n_hidden": n_hidden, "n_latent": n_latent, **architecture_kwargs}
+
+    @classmethod
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Register the data. One call serves all models.
+
+        Adds to ``adata``: ``obs["_scvi_batch"]``, ``obs["_scvi_labels"]`` and scvi-tools' identifiers in ``uns``.
+
+        Parameters
+        ----------
+        adata
+            Cells with log-expression, dense or sparse, in memory or backed; see :func:`sccl.pp.preprocess`.
+        layer
+            Layer with log-expression; ``X`` if None.
+        batch_key
+            Column of ``obs`` with the experimental batches. One batch if None.
+        labels_key
+            Column of ``obs`` with cell types. Kept with the data for later use; training never sees them.
+
+        Raises
+        ------
+        KeyError
+            If ``layer``, ``batch_key`` or ``labels_key`` do not exist.
+        ValueError
+            If the data are a view, empty, hold NaN, infinite or negative values, names that are not unique, or cells
+            without a batch.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        check_setup(adata, layer=layer, batch_key=batch_key, labels_key=labels_key)
+        if "source_registry" in kwargs:
+            # The encoder does not know of batches, so new ones are fine.
+            kwargs["extend_categories"] = True
+        manager = CellManager(
+            fields=[
+                # The rows are brought into form as they are read: the user's matrix stays as it is.
+                fields.LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False),
+                fields.CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
+                fields.CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key),
+            ],
+            setup_method_args=setup_method_args,
+        )
+        manager.register_fields(adata, **kwargs)
+        cls.register_manager(manager)
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
+        sampling: Sampling | str | None = None,
+        batch_size: int = 256,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-6,
+        schedule: str = "cosine",
+        warmup: float = 0.05,
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        early_stopping: bool = False,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model.
+
+        Parameters
+        ----------
+        max_epochs
+            Number of passes over the training cells. None: as many as make about 1000 steps.
+        augmentation
+            What the two views are: the name of a preset, an augmentation or a composition, a torch function over
+            cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"clear"``.
+        sampling
+            Which cells share a minibatch: a name or an object. None: ``"uniform"``.
+        batch_size
+            Size that minibatches do not exceed, at least 2.
+        lr, weight_decay, schedule, warmup
+            See :class:`sccl.train.ContrastiveTrainingPlan`.
+        train_size
+            Fraction of the cells to train on, in ``(0, 1]``. None: 0.9 if something asks for validation
+            (``validation_size``, ``early_stopping``, ``enable_checkpointing``, ``check_val_every_n_epoch``), else all.
+        validation_size
+            Fraction of the cells to validate on. None: all that are not trained on.
+        early_stopping
+            Stop when ``validation_loss`` no longer falls.
+        accelerator, devices, **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`.
+
+        Raises
+        ------
+        ValueError, KeyError
+            If an argument is out of range or unknown, or if there are fewer than two cells to train on.
+        FloatingPointError
+            If the loss is no longer finite.
+        """
+        validates = (
+            early_stopping
+            or validation_size is not None
+            or bool(trainer_kwargs.get("enable_checkpointing"))
+            or trainer_kwargs.get("check_val_every_n_epoch") is not None
+        )
+        if train_size is None:
+            train_size = 1.0 - (validation_size or 0.1) if validates else 1.0
+        if batch_size < 2:
+            raise ValueError(f"`batch_size` must be at least 2, found {batch_size}: a cell is contrasted with others.")
+        if max_epochs is not None and max_epochs < 1:
+            raise ValueError(f"`max_epochs` must be at least 1, found {max_epochs}.")
+        splitter = TwoViewDataSplitter(
+            self.adata_manager,
+            train_size,
+            validation_size,
+            seed=int(torch.randint(2**31, ())),
+            batch_size=batch_size,
+            augmentation=as_compose(self._augmentation if augmentation is None else augmentation),
+            sampling=as_sampling(self._sampling if sampling is None else sampling),
+        )
+        if validates and splitter.n_val == 0:
+            raise ValueError(
+                f"Validation was asked for, but `train_size={train_size}` of {self.adata.n_obs} cells leaves none for it."
+            )
+        if validates and not early_stopping:
+            trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
+        steps_per_epoch = n_minibatches(splitter.n_train, batch_size)
+        max_epochs = max_epochs or -(-N_STEPS // steps_per_epoch)
+        plan = ContrastiveTrainingPlan(
+            self.module,
+            n_steps=max_epochs * steps_per_epoch,
+            lr=lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            warmup=warmup,
+        )
+        runner = TrainRunner(
+            self,
+            training_plan=plan,
+            data_splitter=splitter,
+            max_epochs=max_epochs,
+            accelerator=accelerator,
+            devices=devices,
+            early_stopping=early_stopping,
+            early_stopping_monitor="validation_loss",
+            checkpointing_monitor="validation_loss",
+            use_distributed_sampler=False,
+            **trainer_kwargs,
+        )
+        with warnings.catch_warnings():
+            # Losses are logged per epoch, so it does not matter that epochs are shorter than the logging interval.
+            warnings.filterwarnings("ignore", message=r"The number of training batches \(\d+\) is smaller")
+            runner()
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        batch_size: int | None = None,
+        *,
+        projection: bool = False,
+    ) -> np.ndarray:
+        """Return the embedding of cells. It does not depend on which other cells are embedded.
+
+        Parameters
+        ----------
+        adata
+            Cells, normalised like those that the model was trained on; those if None. Genes are matched by name, further
+            genes are left out, and batches need not be known. Left as it is.
+        indices
+            Row numbers, in any order and repeated if wanted, or a boolean mask. All cells if None.
+        batch_size
+            Cells per forward pass; changes nothing but memory use. None: 1024.
+        projection
+            Return what the loss sees, the output of the projector, instead of the encoder's.
+
+        Returns
+        -------
+        float32, shape ``(n_cells, n_latent)``.
+
+        Raises
+        ------
+        RuntimeError
+            If the model was not trained.
+        ValueError
+            If genes are missing or values cannot be log-expression.
+        IndexError
+            If an index lies outside of the data.
+        """
+        self._check_if_trained(warn=False)
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, found {batch_size}.")
+        reader = RowReader(self._expression(adata))
+        cells = as_row_numbers(indices, reader.shape[0])
+        self.module.eval()
+        parts = []
+        for start in range(0, max(cells.size, 1), batch_size or 1024):
+            csr, rows = reader.read(cells[start : start + (batch_size or 1024)])
+            x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
+            parts.append(self.module.represent(x_ng.to(self.device), projection=projection).cpu().numpy())
+        return np.concatenate(parts)
+
+    @property
+    def history(self) -> dict[str, pd.DataFrame] | None:
+        """What was logged in training: for each metric a float column, indexed by epoch. None before training."""
+        return None if self.history_ is None else clean_history(self.history_)
+
+    @classmethod
+    def load(cls, dir_path: str, adata: AnnData | None = None, **kwargs: Any) -> Self:
+        """Load a saved model; its embeddings are those of the model that was saved, bit for bit.
+
+        Parameters
+        ----------
+        dir_path
+            Directory that ``save`` wrote.
+        adata
+            Cells to attach. Genes are matched by name: where they stand in another order, or there are more of them, a
+            copy with the model's genes is attached. None: those saved with the model, if any. False: none.
+        **kwargs
+            See :meth:`scvi.model.base.BaseModelClass.load`.
+
+        Raises
+        ------
+        ValueError
+            If genes are missing, or if the model is of another class.
+        """
+        if adata is not None and adata is not False:
+            registry = cls.load_registry(dir_path, prefix=kwargs.get("prefix"))
+            aligned = align_genes(adata, registry["field_registries"]["X"]["state_registry"]["column_names"])
+            adata = aligned.copy() if aligned is not adata else adata
+        return super().load(dir_path, adata, **kwargs)
+
+    def __repr__(self) -> str:
+        parameters = ", ".join(f"{name}={value!r}" for name, value in self._description.items())
+        stats = self.summary_stats
+        return (
+            f"{type(self).__name__}({parameters}), {'trained' if self.is_trained else 'not trained'}: "
+            f"{stats.n_cells} cells × {stats.n_vars} genes, {stats.n_batch} batches"
+        )
+
+    def _expression(self, adata: AnnData | None) -> Any:
+        if adata is None or adata is self.adata:
+            return self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        names = self.get_var_names()
+        aligned = align_genes(adata, names)
+        layer = self.registry["setup_args"]["layer"]
+        if layer is not None and layer not in aligned.layers:
+            raise KeyError(f"The model uses `layers[{layer!r}]`, which `adata` lacks; found {list(aligned.layers)}.")
+        x = aligned.X if layer is None else aligned.layers[layer]
+        check_expression(x, name="adata.X" if layer is None else f"adata.layers[{layer!r}]")
+        return x
+

@@ -1,0 +1,49 @@
+"""Counts to log1p of counts per `target_sum`."""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sccl.pp.blocks import blocks
+
+
+def log_normalize(counts: Any, *, target_sum: float) -> tuple[Any, np.ndarray]:
+    """Scale every cell to the same total and take the logarithm, ``log1p(counts / total * target_sum)``.
+
+    Parameters
+    ----------
+    counts
+        Counts, cells × genes: a NumPy array or a canonical ``csr_matrix``. Not changed.
+    target_sum
+        The total every cell is scaled to, > 0. Cells without counts stay zero.
+
+    Returns
+    -------
+    The float32 logarithm in the format of `counts`, and the totals, float64 ``(n_cells,)``.
+    """
+    # One output, written block by block in float64: rounded once, and no second full-size temporary.
+    is_sparse = sparse.issparse(counts)
+    out = np.empty(counts.nnz if is_sparse else counts.shape, dtype=np.float32)
+    totals = np.empty(counts.shape[0])
+    for start, _, block in blocks(counts):
+        stop = start + block.shape[0]
+        if is_sparse:
+            values = block.data.astype(np.float64)
+            cell = np.repeat(np.arange(stop - start), np.diff(block.indptr))
+            total = np.bincount(cell, weights=values, minlength=stop - start)
+            values *= _scale(total, target_sum)[cell]
+            out[counts.indptr[start] : counts.indptr[stop]] = np.log1p(values, out=values)
+        else:
+            values = block.astype(np.float64)
+            total = values.sum(axis=1)
+            values *= _scale(total, target_sum)[:, None]
+            out[start:stop] = np.log1p(values, out=values)
+        totals[start:stop] = total
+    if is_sparse:
+        out = sparse.csr_matrix((out, counts.indices.copy(), counts.indptr.copy()), shape=counts.shape)
+    return out, totals
+
+
+def _scale(total: np.ndarray, target_sum: float) -> np.ndarray:
+    return np.divide(target_sum, total, out=np.zeros_like(total), where=total > 0)

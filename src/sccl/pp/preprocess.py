@@ -1,0 +1,200 @@
+"""From raw counts to what the models read."""
+
+import difflib
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from sccl.pp.counts import as_counts, check_counts, same_counts
+from sccl.pp.normalize import log_normalize
+from sccl.pp.variable import highly_variable
+
+
+def preprocess(
+    adata: AnnData,
+    *,
+    batch_key: str | None = None,
+    n_top_genes: int | None = 4000,
+    target_sum: float = 1e4,
+    layer: str | None = None,
+) -> None:
+    """Turn raw counts into normalised log expression of the highly variable genes, in place.
+
+    Afterwards ``adata`` holds the chosen genes only, with their counts in ``layers["counts"]`` and
+    ``log1p(counts / total * target_sum)`` in ``X``, where the total of a cell is taken over all its genes. All is
+    checked before anything is changed: after an error ``adata`` is as it was.
+
+    Parameters
+    ----------
+    adata
+        Cells × genes with raw counts, in memory and not a view; dense, CSR or CSC, of any integer, float or boolean
+        dtype. Names of cells and of genes must be unique.
+    batch_key
+        Column of ``adata.obs`` with the experimental batch of each cell. Genes are then chosen within each batch and
+        merged by votes, so that genes which merely differ between batches are not preferred. Batches with fewer than 10
+        cells have no vote (unless all are that small; then all cells are ranked together).
+    n_top_genes
+        Genes to keep, at least 1. None keeps all, and so does a number not below the number of genes. Where genes
+        cannot be ranked (a single cell, or genes that do not vary), the most expressed ones are kept.
+    target_sum
+        The total every cell is scaled to before the logarithm, > 0.
+    layer
+        Layer that holds the raw counts; None takes ``adata.X``.
+
+    Returns
+    -------
+    None. Sets these fields:
+
+    ``adata.X``
+        Float32 log expression: CSR if the counts were sparse, dense if they were dense. Cells without counts stay zero.
+    ``adata.layers["counts"]``
+        The counts, same format as ``X``, same values and dtype as given (booleans become float32).
+    ``adata.uns["sccl"]["preprocess"]``
+        The parameters above.
+    ``adata.uns["log1p"]``
+        As scanpy sets it, so that its functions know ``X`` is a natural logarithm.
+
+    Raises
+    ------
+    ValueError
+        If ``adata`` is a view, backed, empty or already preprocessed; if names of cells or genes repeat; if the values
+        are not counts (NaN, infinite, negative or non-integer; the message names the first cell and gene); if a batch
+        label is missing; if ``layers["counts"]`` exists with other values; if a parameter is out of range.
+    KeyError
+        If `batch_key` or `layer` does not exist.
+    TypeError
+        If ``adata`` is not an AnnData.
+
+    Warns
+    -----
+    UserWarning
+        If cells have no counts at all.
+
+    References
+    ----------
+    Wolf et al., SCANPY: large-scale single-cell gene expression data analysis, Genome Biology 2018 (normalisation);
+    Satija et al., Spatial reconstruction of single-cell gene expression data, Nature Biotechnology 2015 (genes).
+
+    Examples
+    --------
+    >>> adata = sccl.datasets.simulate()
+    >>> sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=500)
+    """
+    _check_adata(adata)
+    _check_parameters(n_top_genes=n_top_genes, target_sum=target_sum)
+    batches = _batch_codes(adata, batch_key)
+    source = _raw_counts(adata, layer)
+
+    logged, totals = log_normalize(as_counts(source), target_sum=target_sum)
+    keep = None
+    if n_top_genes is not None and n_top_genes < adata.n_vars:
+        keep = highly_variable(logged, n_top_genes=n_top_genes, batches=batches)
+        logged = logged[:, keep]
+    if n_empty := int((totals == 0).sum()):
+        warnings.warn(
+            f"{n_empty} of {adata.n_obs} cells have no counts and stay zero; "
+            "scanpy.pp.filter_cells(adata, min_counts=1) before preprocess removes them.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+    # Nothing was changed up to here, and nothing below can refuse.
+    del source
+    if keep is not None:
+        adata._inplace_subset_var(keep)  # what scanpy uses for subset=True; AnnData has no public way
+    counts = as_counts(_matrix(adata, layer))
+    adata.layers["counts"] = counts if layer in (None, "counts") else counts.copy()
+    adata.X = logged
+    adata.uns["log1p"] = {"base": None}
+    record = {"batch_key": batch_key, "n_top_genes": n_top_genes, "target_sum": float(target_sum), "layer": layer}
+    adata.uns["sccl"] = {**adata.uns.get("sccl", {}), "preprocess": record}
+
+
+def _check_adata(adata: AnnData) -> None:
+    if not isinstance(adata, AnnData):
+        raise TypeError(f"adata must be an AnnData, got {type(adata).__name__}; of a MuData pass one modality.")
+    if adata.isbacked:
+        raise ValueError("adata is backed by a file, which would be changed; pass adata.to_memory().")
+    if adata.is_view:
+        raise ValueError("adata is a view of another AnnData; make it its own first: adata = adata.copy().")
+    if done := adata.uns.get("sccl", {}).get("preprocess"):
+        parameters = ", ".join(f"{key}={value!r}" for key, value in done.items())
+        raise ValueError(
+            f"adata was already preprocessed ({parameters}); its counts are in layers['counts']. To do it again with "
+            "the genes it has: adata.X = adata.layers['counts'].copy(); del adata.uns['sccl']['preprocess']."
+        )
+    if 0 in adata.shape:
+        raise ValueError(f"adata has {adata.n_obs} cells and {adata.n_vars} genes; at least one of each is needed.")
+    for axis, names in (("obs", adata.obs_names), ("var", adata.var_names)):
+        if not names.is_unique:
+            repeated = names[names.duplicated()].unique()
+            raise ValueError(
+                f"adata.{axis}_names must be unique; {len(repeated)} repeat, e.g. {str(repeated[0])!r}. "
+                f"Call adata.{axis}_names_make_unique()."
+            )
+
+
+def _check_parameters(*, n_top_genes: int | None, target_sum: float) -> None:
+    if n_top_genes is not None and (
+        isinstance(n_top_genes, bool) or not isinstance(n_top_genes, Integral) or n_top_genes < 1
+    ):
+        raise ValueError(f"n_top_genes must be an integer of at least 1, or None to keep all; got {n_top_genes!r}.")
+    if isinstance(target_sum, bool) or not isinstance(target_sum, Real) or not 0 < target_sum < np.inf:
+        raise ValueError(f"target_sum must be a finite number above 0, got {target_sum!r}; 1e4 is usual.")
+
+
+def _batch_codes(adata: AnnData, batch_key: str | None) -> np.ndarray | None:
+    """Batch of each cell as an integer from 0; None without batches."""
+    if batch_key is None:
+        return None
+    if batch_key not in adata.obs:
+        raise KeyError(f"batch_key={batch_key!r} is not a column of adata.obs{_alternatives(batch_key, adata.obs)}")
+    codes, _ = pd.factorize(adata.obs[batch_key])
+    if n_missing := int((codes < 0).sum()):
+        raise ValueError(
+            f"adata.obs[{batch_key!r}] is missing for {n_missing} of {adata.n_obs} cells, first for cell "
+            f"{str(adata.obs_names[np.argmax(codes < 0)])!r}; label these cells or remove them."
+        )
+    return codes
+
+
+def _raw_counts(adata: AnnData, layer: str | None) -> Any:
+    """Find the matrix that holds the counts, and make sure that it does."""
+    if layer is not None and layer not in adata.layers:
+        raise KeyError(f"layer={layer!r} is not in adata.layers{_alternatives(layer, _layer_names(adata))}")
+    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    x = _matrix(adata, layer)
+    others = [other for other in _layer_names(adata) if other != layer]
+    advice = f"if a layer holds them, pass layer=... (there are {others})." if others else "no other layer is there."
+    if x is None:
+        raise ValueError(f"adata.X is None; preprocess needs raw counts: {advice}")
+    if not (isinstance(x, np.ndarray) or sparse.issparse(x)):
+        raise ValueError(
+            f"{name} is a {type(x).__name__}, not a NumPy array or SciPy sparse matrix; pass adata.to_memory()."
+        )
+    check_counts(x, name=name, obs_names=adata.obs_names, var_names=adata.var_names, advice=advice)
+    if layer != "counts" and "counts" in adata.layers and not same_counts(x, adata.layers["counts"]):
+        raise ValueError(
+            f"adata.layers['counts'] exists and differs from {name}, and would be overwritten; "
+            "pass layer='counts' to use it, or delete it."
+        )
+    return x
+
+
+def _matrix(adata: AnnData, layer: str | None) -> Any:
+    return adata.X if layer is None else adata.layers[layer]
+
+
+def _layer_names(adata: AnnData) -> list[str]:
+    return [name for name in adata.layers.keys() if name is not None]  # AnnData may list X itself as None
+
+
+def _alternatives(wanted: str, available: Any) -> str:
+    names = [str(name) for name in available]
+    nearest = difflib.get_close_matches(str(wanted), names, n=1)
+    return (f"; did you mean {nearest[0]!r}?" if nearest else ";") + f" There are {names}."

@@ -1,0 +1,107 @@
+"""Which genes vary more than others of their expression?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sccl.pp.blocks import as_dense, blocks
+
+MIN_CELLS = 10
+"""Batches with fewer cells have no say: a variance over a handful of cells ranks noise."""
+
+
+def highly_variable(logged: Any, *, n_top_genes: int, batches: np.ndarray | None = None) -> np.ndarray:
+    """Choose the genes with the highest normalised dispersion, per batch if there are batches.
+
+    The choice is that of ``scanpy.pp.highly_variable_genes(flavor="seurat", n_top_genes=..., batch_key=...)``: in every
+    batch the genes are scored and the best `n_top_genes` get that batch's vote; genes are kept by votes, then by mean
+    score. It is written out here for two reasons: it reads the matrix once in blocks where scanpy copies it several
+    times, and it is defined where scanpy stops with an error or a warning. Batches with fewer than 10 cells have no
+    vote; if all are that small, all cells are ranked together. Genes that cannot be scored (a gene that does not vary,
+    or any gene of a single cell) come last, in order of mean expression.
+
+    Parameters
+    ----------
+    logged
+        log1p of normalised counts, cells × genes: a NumPy array or a ``csr_matrix``.
+    n_top_genes
+        How many genes to choose, at least 1; exactly so many are, fewer only if there are fewer.
+    batches
+        Batch of each cell as an integer from 0, ``(n_cells,)``.
+
+    Returns
+    -------
+    Mask of the chosen genes, bool ``(n_genes,)``.
+
+    References
+    ----------
+    Satija et al., Spatial reconstruction of single-cell gene expression data, Nature Biotechnology 2015.
+    """
+    codes = _voting_batches(batches)
+    mean_bg, variance_bg, n_b = _moments(logged, np.zeros(logged.shape[0], dtype=int) if codes is None else codes)
+
+    votes = np.zeros(logged.shape[1], dtype=int)
+    scores_bg = np.zeros_like(mean_bg)
+    for mean, variance, score in zip(mean_bg, variance_bg, scores_bg, strict=True):
+        # As in scanpy, genes without expression stretch the bins only where there are no batches.
+        scored = np.ones(mean.size, dtype=bool) if codes is None else mean > 0
+        if not scored.any():
+            continue
+        score[scored] = normalized_dispersion(mean[scored], variance[scored])
+        ranked = np.sort(score[scored & ~np.isnan(score)])
+        if ranked.size:
+            votes += scored & (score >= ranked[-min(n_top_genes, ranked.size)])
+
+    score = pd.DataFrame(scores_bg).mean().fillna(-np.inf).to_numpy()  # pandas skips NaN and does not warn of all-NaN
+    order = np.lexsort((-(n_b @ mean_bg), -score, -votes))
+    chosen = np.zeros(logged.shape[1], dtype=bool)
+    chosen[order[:n_top_genes]] = True
+    return chosen
+
+
+def normalized_dispersion(mean: np.ndarray, variance: np.ndarray, *, n_bins: int = 20) -> np.ndarray:
+    """Z-score of log(variance / mean) among genes of similar mean; NaN for genes that do not vary.
+
+    `mean` and `variance`, ``(n_genes,)``, are those of normalised counts, before the logarithm. A gene alone in its
+    bin scores 1.
+    """
+    dispersion = np.full(mean.shape, np.nan)
+    varies = variance > 1e-10 * mean**2  # what is below is rounding
+    dispersion[varies] = np.log(variance[varies] / mean[varies])
+    by_bin = pd.Series(dispersion).groupby(pd.cut(np.log1p(mean), bins=n_bins, labels=False))
+    centre, spread = by_bin.transform("mean").to_numpy(), by_bin.transform("std").to_numpy()
+    alone = np.isnan(spread)
+    spread, centre = np.where(alone, centre, spread), np.where(alone, 0, centre)
+    out = np.full(mean.shape, np.nan)
+    return np.divide(dispersion - centre, spread, out=out, where=spread != 0)
+
+
+def _voting_batches(batches: np.ndarray | None) -> np.ndarray | None:
+    """Renumber the batches that are large enough, -1 for cells of the others; None if no batch has a vote."""
+    if batches is None:
+        return None
+    large = np.bincount(batches, minlength=1) >= MIN_CELLS
+    if not large.any():
+        return None
+    return np.where(large, np.cumsum(large) - 1, -1)[batches]
+
+
+def _moments(logged: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and variance of the normalised counts, each ``(n_batches, n_genes)``, and the cells of each batch."""
+    n_b = np.bincount(codes[codes >= 0]).astype(float)
+    sum_bg = np.zeros((n_b.size, logged.shape[1]))
+    square_bg = np.zeros_like(sum_bg)
+    for start, _, block in blocks(logged):
+        code = codes[start : start + block.shape[0]]
+        cell = np.flatnonzero(code >= 0)
+        member_bn = sparse.csr_matrix((np.ones(cell.size), (code[cell], cell)), shape=(n_b.size, code.size))
+        x_ng = (block.expm1() if sparse.issparse(block) else np.expm1(block)).astype(np.float64)
+        squared_ng = x_ng.power(2) if sparse.issparse(x_ng) else x_ng**2
+        sum_bg += as_dense(member_bn @ x_ng)
+        square_bg += as_dense(member_bn @ squared_ng)
+    mean_bg = sum_bg / n_b[:, None]
+    # A single cell has no variance: 0 here, so that none of its genes can be scored.
+    variance_bg = (square_bg / n_b[:, None] - mean_bg**2) * (n_b / np.maximum(n_b - 1, 1))[:, None]
+    return mean_bg, variance_bg, n_b

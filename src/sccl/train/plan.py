@@ -1,0 +1,166 @@
+"""The training plan that all architectures share."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import lightning.pytorch as pl
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from sccl.train.diagnostics import alignment, effective_rank, uniformity
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sccl.module import ContrastiveModule
+    from sccl.module.contrastive import ContrastiveOutput
+
+Schedule = Literal["cosine", "constant"]
+
+# Below this many dimensions in use an embedding cannot tell even a handful of cell types apart.
+COLLAPSED_RANK = 2.0
+# Fewer cells than this span too few dimensions for the alarm to mean anything.
+MIN_CELLS_TO_JUDGE = 16
+
+
+class ContrastiveTrainingPlan(pl.LightningModule):
+    """Learn from two views with AdamW.
+
+    Logged per epoch: ``train_loss`` (mean over the epoch), ``alignment``, ``uniformity`` and ``effective_rank`` (of its
+    last minibatch; see :mod:`sccl.train.diagnostics`), and ``validation_loss`` (mean over the validation cells).
+
+    Parameters
+    ----------
+    module
+        The network.
+    n_steps
+        Number of steps of the whole training, which the schedules are laid over.
+    lr
+        Largest learning rate, > 0.
+    weight_decay
+        Of AdamW, ≥ 0.
+    schedule
+        ``"cosine"``: linear warm-up, then down to 0 along a cosine at the last step. ``"constant"``: warm-up, then
+        ``lr``.
+    warmup
+        Fraction of all steps that warm up, in ``[0, 1)``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    FloatingPointError
+        When training, if the loss is no longer finite.
+
+    Warns
+    -----
+    UserWarning
+        Once, if at the end of an epoch the representations use fewer than two dimensions: the embedding has collapsed.
+    """
+
+    def __init__(
+        self,
+        module: ContrastiveModule,
+        *,
+        n_steps: int,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-6,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.05,
+    ) -> None:
+        super().__init__()
+        if not lr > 0:
+            raise ValueError(f"`lr` must be positive, found {lr!r}.")
+        if not weight_decay >= 0:
+            raise ValueError(f"`weight_decay` must be at least 0, found {weight_decay!r}.")
+        if schedule not in get_args(Schedule):
+            raise ValueError(f"`schedule` must be one of {get_args(Schedule)}, found {schedule!r}.")
+        if not 0 <= warmup < 1:
+            raise ValueError(f"`warmup` must be in [0, 1), found {warmup!r}.")
+        self.module = module
+        self.n_steps = n_steps
+        self.lr, self.weight_decay, self.schedule, self.warmup = lr, weight_decay, schedule, warmup
+        self._losses: list[Tensor] = []
+        self._last: ContrastiveOutput | None = None
+        self._has_warned = False
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return AdamW and the schedule of its learning rate, which moves with every step."""
+        optimizer = torch.optim.AdamW(self.module.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
+        factor = partial(
+            learning_rate_factor,
+            n_steps=self.n_steps,
+            warmup=self.warmup,
+            schedule=self.schedule,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of one minibatch. Nothing is logged here: per-step logging costs a tenth of a step."""
+        output = self.module(batch["views"])
+        loss = output.projections.loss
+        self._losses.append(loss.detach())
+        self._last = output
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch and look for collapse."""
+        if self._last is None:
+            return
+        with torch.no_grad():
+            projections = self._last.projections
+            n_cells = projections.z1_nd.shape[0]
+            rank = effective_rank(self._last.h_vnd[0])
+            values = {
+                "train_loss": torch.stack(self._losses).mean(),
+                "alignment": alignment(projections.z1_nd, projections.z2_nd),
+                "uniformity": uniformity(projections.z1_nd),
+                "effective_rank": rank,
+            }
+        self._losses, self._last = [], None
+        if not values["train_loss"].isfinite():
+            raise FloatingPointError(
+                f"The training loss is {values['train_loss']:.3g} in epoch {self.current_epoch}: try a lower `lr`, found "
+                f"{self.lr}."
+            )
+        self.log("train_loss", values.pop("train_loss"), prog_bar=True)
+        self.log_dict(values)
+        if rank < COLLAPSED_RANK and n_cells >= MIN_CELLS_TO_JUDGE and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"The embedding is collapsing: after epoch {self.current_epoch} its effective rank is {rank:.2f} of "
+                f"{self.module.encoder.n_latent}. Try weaker augmentations, a lower `lr` or another architecture.",
+                stacklevel=2,
+            )
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Log the loss of validation cells, weighted by how many they are."""
+        loss = self.module(batch["views"]).projections.loss
+        self.log("validation_loss", loss, prog_bar=True, on_epoch=True, batch_size=batch["views"].shape[1])
+
+
+def learning_rate_factor(step: int, *, n_steps: int, warmup: float, schedule: Schedule) -> float:
+    """Return the learning rate at a step as a fraction of the largest, in ``[0, 1]``.
+
+    Parameters
+    ----------
+    step
+        From 0 to ``n_steps``.
+    n_steps
+        Number of steps of the whole training.
+    warmup
+        Fraction of them that warm up, linearly.
+    schedule
+        What follows: ``"cosine"`` to 0, or ``"constant"``.
+    """
+    n_warmup = warmup * n_steps
+    if step < n_warmup:
+        return (step + 1) / (n_warmup + 1)
+    if schedule == "constant":
+        return 1.0
+    progress = (step - n_warmup) / max(n_steps - n_warmup, 1)
+    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
