@@ -30,7 +30,7 @@ class Sampling(ABC):
 
         Returns
         -------
-        Row numbers, one array per minibatch, each of at least two cells if there are two.
+        Row numbers, :func:`n_minibatches` arrays, each of at least two cells if there are two.
         """
 
 
