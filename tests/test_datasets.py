@@ -23,7 +23,9 @@ def same_data(a, b) -> bool:
 
 def log_shares(adata, key: str) -> np.ndarray:
     """Log share of each gene in the counts of each group, ``(n_groups, n_genes)``."""
-    totals = np.array([adata.X[(adata.obs[key] == group).to_numpy()].sum(axis=0).A1 for group in adata.obs[key].cat.categories])
+    totals = np.array(
+        [adata.X[(adata.obs[key] == group).to_numpy()].sum(axis=0).A1 for group in adata.obs[key].cat.categories]
+    )
     return np.log(totals / totals.sum(axis=1, keepdims=True))
 
 

@@ -52,6 +52,11 @@ class Compose:
                 )
         object.__setattr__(self, "augmentations", tuple(flat))
 
+    @property
+    def is_fused(self) -> bool:
+        """Whether all of it runs in the fused CPU pass, which needs no torch and releases the GIL."""
+        return all(augmentation.operation() is not None for augmentation in self.augmentations)
+
     def draw(self, cells: np.ndarray, *, pool: np.ndarray, seed: int, epoch: int, view: int) -> list[Step]:
         """Draw one view of the given cells: which of them change, and which rows they borrow.
 

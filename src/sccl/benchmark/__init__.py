@@ -1,5 +1,5 @@
 """Which architecture, augmentation and sampling is best here?"""
 
-from .scores import score
+from sccl.benchmark.scores import score
 
 __all__ = ["score"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from sccl.dataloaders.collate import TwoViewCollate
 from sccl.dataloaders.requests import RequestSampler
 
 if TYPE_CHECKING:
+    import torch
+
     from sccl.augment import Compose
     from sccl.dataloaders.manager import CellManager
     from sccl.dataloaders.sampling import Sampling
@@ -65,3 +69,16 @@ class TwoViewDataLoader(AnnDataLoader):
         super().__init__(adata_manager, indices=cells, sampler=sampler, **kwargs)
         # The base class deep-copies its keyword arguments; a collate function must be set afterwards.
         self.collate_fn = TwoViewCollate(augmentation)
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Make the next minibatch while the network learns from this one."""
+        batches = super().__iter__()
+        if self.num_workers or not self.collate_fn.augmentation.is_fused:
+            # Worker processes run ahead by themselves; a torch function would share the generator of the network.
+            yield from batches
+            return
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            upcoming = ahead.submit(next, batches, None)
+            while (batch := upcoming.result()) is not None:
+                upcoming = ahead.submit(next, batches, None)
+                yield batch

@@ -99,6 +99,7 @@ def simulate(
 
     Examples
     --------
+    >>> import sccl
     >>> adata = sccl.datasets.simulate(n_cells=500, batch_strength=0.8, seed=1)
     >>> sccl.pp.preprocess(adata, batch_key="batch")
     """

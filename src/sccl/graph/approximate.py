@@ -22,7 +22,7 @@ def annoy_search(
     n_threads: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nearly the `k` rows of `reference` nearest to each row of `query`."""
+    """Find most of the `k` rows of `reference` nearest to each row of `query`."""
     from annoy import AnnoyIndex
 
     near, far = coordinates(query, reference, metric)

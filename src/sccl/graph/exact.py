@@ -14,18 +14,18 @@ N_SPARE = 8
 
 
 def directions(x: np.ndarray) -> np.ndarray:
-    """Rows of `x` scaled to unit length; a row of zeros has no direction and stays zero."""
+    """Scale the rows of `x` to unit length; a row of zeros has no direction and stays zero."""
     lengths = row_lengths(x)
     return (x / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
 def row_lengths(x: np.ndarray) -> np.ndarray:
-    """Euclidean length of each row, (n, 1), summed in float64 so that no finite float32 overflows."""
+    """Measure the euclidean length of each row, (n, 1), summed in float64 so that no finite float32 overflows."""
     return np.sqrt(np.einsum("nd,nd->n", x, x, dtype=np.float64))[:, None]
 
 
 def coordinates(query: np.ndarray, reference: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both arrays moved, without changing who is near whom, to where float32 products are accurate."""
+    """Move both arrays, without changing who is near whom, to where float32 products are accurate."""
     if metric == "cosine":
         return directions(query), directions(reference)
     # A shared shift and scale keep the order of euclidean distances; small numbers cancel less and never overflow.
@@ -53,7 +53,15 @@ def keep_best(scores: np.ndarray, first: int, best: np.ndarray, rows: np.ndarray
 
 
 @numba.njit(nogil=True, cache=True)
-def rank(query, reference, candidates, own, cosine, indices, distances) -> None:
+def rank(
+    query: np.ndarray,
+    reference: np.ndarray,
+    candidates: np.ndarray,
+    own: np.ndarray,
+    cosine: bool,
+    indices: np.ndarray,
+    distances: np.ndarray,
+) -> None:
     """Fill `indices`, `distances` with each query's nearest candidates, measured in float64, ties by row number.
 
     A candidate of -1 is none; `own[i]` is the reference row that is query i itself and never its neighbour (-1: none).
@@ -74,7 +82,7 @@ def rank(query, reference, candidates, own, cosine, indices, distances) -> None:
                 length_i += a * a
                 length_j += b * b
             if cosine:
-                lengths = np.sqrt(length_i) * np.sqrt(length_j)
+                lengths = np.sqrt(length_i * length_j)  # in this form exactly `dot` for identical cells
                 distance = 1.0 - dot / lengths if lengths > 0 else 1.0
                 distance = min(max(distance, 0.0), 2.0)
             else:
@@ -99,14 +107,14 @@ def rank(query, reference, candidates, own, cosine, indices, distances) -> None:
 
 @cache
 def blas() -> ThreadpoolController:
-    """The loaded BLAS, looked up once: finding it takes longer than a small search."""
+    """Find the loaded BLAS, once: it takes longer than a small search."""
     return ThreadpoolController()
 
 
 def exact_search(
     query: np.ndarray, reference: np.ndarray, k: int, *, own: np.ndarray, metric: str, n_threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `k` rows of `reference` nearest to each row of `query`; memory is bounded by the tiles and the result.
+    """Find the `k` rows of `reference` nearest to each row of `query`, in memory bounded by the tiles and the result.
 
     Every block of queries is worked by one thread alone, so the result does not depend on the number of threads.
     """

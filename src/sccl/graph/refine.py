@@ -56,7 +56,7 @@ def refine_pairs(x: Any, pairs: Any, *, metric: Metric = "cosine", seed: int = 0
     if len(rows) < FEWEST_PAIRS or np.ptp(similarity) < 1e-6 * max(1, np.abs(similarity).max()):
         return rows
     standard = ((similarity - similarity.mean()) / similarity.std())[:, None]
-    mixture = GaussianMixture(n_components=2, random_state=seed).fit(standard)
+    mixture = GaussianMixture(n_components=2, max_iter=1000, random_state=seed).fit(standard)
     low, high = np.argsort(mixture.means_[:, 0])
     # The wider component wins at both ends; what is more alike than a kept pair is kept too, and the other way round.
     belongs = (mixture.predict_proba(standard)[:, high] >= 0.5) & (standard[:, 0] > mixture.means_[low, 0])

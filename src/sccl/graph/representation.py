@@ -1,6 +1,6 @@
 """The space in which the cells of an AnnData object are compared."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -42,7 +42,7 @@ def representation(adata: "AnnData", *, use_rep: str | None = None, n_comps: int
         if use_rep not in adata.obsm:
             found = ", ".join(map(repr, adata.obsm)) or "nothing"
             raise KeyError(f"`use_rep`: {use_rep!r} is not in `adata.obsm`, which holds {found}.")
-        stored = adata.obsm[use_rep]
+        stored: Any = adata.obsm[use_rep]
         return as_matrix(stored.toarray() if sparse.issparse(stored) else stored, f"adata.obsm[{use_rep!r}]")
     n_comps = as_count(n_comps, "n_comps")
     if adata.X is None:
@@ -57,8 +57,12 @@ def _principal_components(x: np.ndarray | sparse.spmatrix, n_comps: int, seed: i
 
     if sparse.issparse(x):
         x = sparse.csr_matrix(x, dtype=np.float32)
-        as_matrix(x.data[:, None] if x.nnz else np.zeros((1, 1)), "adata.X")
+        if not np.isfinite(x.data).all():
+            raise ValueError("`adata.X` holds NaN, infinite or too large values; remove or impute them.")
     else:
         x = as_matrix(x, "adata.X")
-    solver = PCA(min(n_comps, min(x.shape) - 1), svd_solver="arpack", random_state=seed)
+    n_comps = min(n_comps, min(x.shape) - 1)
+    if abs(x.max(axis=0) - x.min(axis=0)).sum() == 0:  # all cells are equal: the solver has nothing to start from
+        return np.zeros((x.shape[0], n_comps), dtype=np.float32)
+    solver = PCA(n_comps, svd_solver="arpack", random_state=seed)
     return np.ascontiguousarray(solver.fit_transform(x), dtype=np.float32)

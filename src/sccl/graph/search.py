@@ -38,9 +38,10 @@ class Search:
     def nearest(
         self, query: np.ndarray, reference: np.ndarray, k: int, *, own: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Indices int32 and distances float32, both (n_query, k), of the `k` rows of `reference` nearest to `query`.
+        """Find the `k` rows of `reference` nearest to each row of `query`.
 
-        `own[i]` is the reference row that is query i itself, which is left out (-1: none).
+        `own[i]` is the reference row that is query i itself, which is left out (-1: none). Indices are int32, distances
+        float32, both (n_query, k), nearest first, padded with -1 and infinity.
         """
         if own is None:
             own = np.full(len(query), -1)

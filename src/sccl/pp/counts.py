@@ -1,4 +1,4 @@
-"""Are these counts, and in which form are they kept?"""
+"""What counts are, and the form they are kept in."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -46,4 +46,4 @@ def log_normalize(counts: Any, *, target_sum: float) -> tuple[Any, np.ndarray]:
 
 
 def _scale(total: np.ndarray, target_sum: float) -> np.ndarray:
-    return np.divide(target_sum, total, out=np.zeros_like(total), where=total > 0)
+    return np.divide(target_sum, total, out=np.zeros(total.shape), where=total > 0)

@@ -82,8 +82,11 @@ def preprocess(
 
     Examples
     --------
+    >>> import sccl
     >>> adata = sccl.datasets.simulate()
     >>> sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=500)
+    >>> adata.shape
+    (2000, 500)
     """
     _check_adata(adata)
     _check_parameters(n_top_genes=n_top_genes, target_sum=target_sum)

@@ -1,4 +1,4 @@
-"""Which genes vary more than others of their expression?"""
+"""The genes that vary more than others of their expression."""
 
 from typing import Any
 

@@ -1,0 +1,91 @@
+"""The demo's pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PANEL_INCHES = 3.6
+
+
+def draw_umaps(coordinates: Mapping[str, np.ndarray], groups: Mapping[str, pd.Series], *, seed: int = 0) -> Figure:
+    """Draw one row of panels per embedding and one column per grouping of the cells.
+
+    Parameters
+    ----------
+    coordinates
+        Name of each embedding and its UMAP, shape `(n_cells, 2)`.
+    groups
+        Title of each column and the group of each cell, shape `(n_cells,)`. Missing values are drawn in grey.
+    seed
+        Seed of the order in which cells are drawn: a common order hides no group under another.
+    """
+    from matplotlib.figure import Figure
+
+    n_rows, n_columns = len(coordinates), len(groups)
+    size = (1.5 * _PANEL_INCHES * n_columns, _PANEL_INCHES * n_rows)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False)
+    for row, (name, xy_n2) in zip(axes, coordinates.items(), strict=True):
+        order = np.random.default_rng(seed).permutation(len(xy_n2))
+        for ax, (title, group) in zip(row, groups.items(), strict=True):
+            _scatter(ax, xy_n2[order], group.iloc[order])
+            ax.set_title(f"{name}, by {title}", fontsize=11)
+    return figure
+
+
+def draw_loss(loss: pd.Series) -> Figure:
+    """Draw the training loss of each epoch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    ax = figure.subplots()
+    ax.plot(loss.index, loss.to_numpy())
+    ax.set(xlabel="epoch", ylabel="training loss")
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _scatter(ax: Axes, xy_n2: np.ndarray, group: pd.Series) -> None:
+    from matplotlib.lines import Line2D
+
+    group = group.astype("category").cat.remove_unused_categories()
+    names, codes = group.cat.categories, group.cat.codes.to_numpy()
+    palette = _palette(len(names))
+    colors = np.array([*palette, "lightgrey"])  # code -1, a missing value, is the last one
+    ax.scatter(*xy_n2.T, c=colors[codes], s=np.clip(20_000 / len(xy_n2), 1, 20), linewidths=0, rasterized=True)
+    ax.set(xticks=[], yticks=[])
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.spines[:].set_visible(False)
+    handles = [
+        Line2D([], [], linestyle="none", marker="o", markersize=6, color=color, label=str(name))
+        for name, color in zip(names, palette, strict=True)
+    ]
+    # a column of the legend holds what fits beside the panel
+    ax.legend(
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        frameon=False,
+        fontsize=8,
+        ncols=-(-len(handles) // 16),
+        handletextpad=0.1,
+    )
+
+
+def _palette(n: int) -> list[str]:
+    """Colours that can be told apart, as scanpy picks them."""
+    from scanpy.plotting import palettes
+
+    for colors in (palettes.vega_10_scanpy, palettes.default_20, palettes.default_102):
+        if n <= len(colors):
+            return list(colors[:n])
+    return [palettes.default_102[i % len(palettes.default_102)] for i in range(n)]

@@ -1,0 +1,186 @@
+"""How fast is training, next to what it could be and to what others do?
+
+All ratios come from one run on one core, with rounds interleaved, as medians::
+
+    python tests/performance/throughput.py [--rounds 7] [--architectures]
+
+* collate/step: two views of the whole CLEAR pipeline, against one eager SimCLR step.
+* epoch/floor: an epoch of ``model.train()``, against as many steps on a fixed batch in memory.
+* reference-style/ours: an epoch with views made cell by cell in Python, as the reference makes them, against ours.
+* scVI/ours: an epoch of scVI on the same cells and genes, against ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import warnings
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import torch
+from lightly.loss import NTXentLoss
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+import sccl
+from sccl.augment import preset
+from sccl.dataloaders.collate import TwoViewCollate
+from sccl.dataloaders.request import Request
+from sccl.dataloaders.rows import CellDataset
+
+N_BATCHES, BATCH_SIZE, N_GENES = 20, 256, 4000
+
+
+def seconds(function) -> float:
+    start = perf_counter()
+    function()
+    return perf_counter() - start
+
+
+def simulated_cells():
+    """Cells of which a tenth of the values is not zero, as after the choice of variable genes."""
+    adata = sccl.datasets.simulate(n_cells=N_BATCHES * BATCH_SIZE, n_genes=N_GENES, seed=0)
+    sccl.pp.preprocess(adata, n_top_genes=None)
+    return adata
+
+
+class Floor:
+    """The least an eager step can do: two forward passes, loss, backward pass, fused Adam; the batch is given."""
+
+    def __init__(self) -> None:
+        self.encoder = nn.Sequential(
+            nn.Linear(N_GENES, 128), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 64), nn.BatchNorm1d(64)
+        )
+        self.projector = nn.Sequential(
+            nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 64), nn.BatchNorm1d(64)
+        )
+        self.network = nn.Sequential(self.encoder, self.projector)
+        self.loss = NTXentLoss(temperature=0.5)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-4, weight_decay=1e-6, fused=True)
+
+    def step(self, views_vng: torch.Tensor) -> None:
+        self.optimizer.zero_grad()
+        self.loss(self.network(views_vng[0]), self.network(views_vng[1])).backward()
+        self.optimizer.step()
+
+
+def shuffled_mask(fraction: float) -> np.ndarray:
+    """Exactly that fraction of the genes, as the reference chooses them: a full mask, shuffled."""
+    mask = np.arange(N_GENES) < int(fraction * N_GENES)
+    np.random.shuffle(mask)
+    return mask
+
+
+def view_of_one_cell(x: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """The CLEAR pipeline on one cell, one augmentation after the other, with NumPy's global generator."""
+    row = row.copy()
+    if np.random.uniform() < 0.5:
+        row[shuffled_mask(0.2)] = 0
+    if np.random.uniform() < 0.5:
+        row = row + np.random.normal(0, 0.2, N_GENES) * shuffled_mask(0.8)
+    if np.random.uniform() < 0.5:
+        left, right = np.random.randint(N_GENES, size=(2, int(0.1 * N_GENES / 2)))
+        row[left], row[right] = row[right], row[left]
+    if np.random.uniform() < 0.5:
+        mask = shuffled_mask(0.25)
+        row[mask] = x[np.random.randint(len(x))][mask]
+    return row.astype(np.float32)
+
+
+def cell_by_cell_views(x: np.ndarray, cells: np.ndarray) -> torch.Tensor:
+    """Two views per cell, one cell after the other, then stacked: how a map-style dataset makes them."""
+    views = [
+        torch.stack([torch.from_numpy(view_of_one_cell(x, x[cell])) for cell in cells]) for _ in range(2)
+    ]
+    return torch.stack(views)
+
+
+class BetweenEpochs(Callback):
+    """Time each epoch, and run something else between them, so that both see the same machine."""
+
+    def __init__(self, between) -> None:
+        self.between, self.epochs = between, []
+
+    def on_train_epoch_start(self, trainer, plan) -> None:
+        self.start = perf_counter()
+
+    def on_train_epoch_end(self, trainer, plan) -> None:
+        self.epochs.append(perf_counter() - self.start)
+        self.between()
+
+
+def scvi_epoch(adata) -> float:
+    """Seconds of the second epoch of scVI with its defaults and our minibatch size."""
+    import scvi
+
+    scvi.model.SCVI.setup_anndata(adata, layer="counts")
+    timer = BetweenEpochs(lambda: None)
+    scvi.model.SCVI(adata).train(
+        max_epochs=2, train_size=1.0, batch_size=BATCH_SIZE, callbacks=[timer], enable_progress_bar=False
+    )
+    return timer.epochs[-1]
+
+
+def measure(rounds: int) -> dict[str, float]:
+    """Return medians in milliseconds, and the ratios."""
+    adata = simulated_cells()
+    dense = adata.X.toarray()
+    rng = np.random.default_rng(0)
+    pipeline, floor = preset("clear"), Floor()
+    dataset, collate = CellDataset(adata.X, np.zeros(adata.n_obs)), TwoViewCollate(pipeline)
+    everything = np.arange(adata.n_obs)
+
+    def views(epoch: int) -> torch.Tensor:
+        cells = rng.choice(adata.n_obs, BATCH_SIZE, replace=False)
+        steps = tuple(pipeline.draw(cells, pool=everything, seed=0, epoch=epoch, view=view) for view in range(2))
+        return collate([dataset[Request(cells, steps)]])["views"]
+
+    fixed = views(0)
+    times: dict[str, list[float]] = {"step": [], "collate": [], "cell_by_cell": []}
+
+    def side_by_side() -> None:
+        for repeat in range(N_BATCHES):
+            times["step"].append(seconds(lambda: floor.step(fixed)))
+            times["collate"].append(seconds(lambda: views(repeat)))
+        cells = rng.choice(adata.n_obs, BATCH_SIZE, replace=False)
+        times["cell_by_cell"].append(seconds(lambda: cell_by_cell_views(dense, cells)))
+
+    side_by_side()
+    for kept in times.values():
+        kept.clear()
+    timer = BetweenEpochs(side_by_side)
+    sccl.SimCLR.setup_anndata(adata)
+    sccl.SimCLR(adata).train(
+        rounds + 1, augmentation="clear", batch_size=BATCH_SIZE, callbacks=[timer], enable_progress_bar=False
+    )
+    scvi_seconds = scvi_epoch(adata)
+    ms = {name: 1000 * median(values) for name, values in times.items()}
+    ms["epoch_step"] = 1000 * median(timer.epochs[1:]) / N_BATCHES
+    ms["scvi_step"] = 1000 * scvi_seconds / N_BATCHES
+    return {
+        **{f"{name}_ms": value for name, value in ms.items()},
+        "collate/step": ms["collate"] / ms["step"],
+        "epoch/floor": ms["epoch_step"] / ms["step"],
+        "reference-style/ours": (ms["cell_by_cell"] + ms["step"]) / ms["epoch_step"],
+        "scVI/ours": ms["scvi_step"] / ms["epoch_step"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="epochs that are timed")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    result = {name: round(value, 3) for name, value in measure(arguments.rounds).items()}
+    print(json.dumps(result))
+    for name, value in result.items():
+        print(f"{name:>24} {value:10.3f}")
+
+
+if __name__ == "__main__":
+    main()
