@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sccl import augment, benchmark, dataloaders, datasets, graph, model, module, pp, train
-    from sccl.model import CLModel, SimCLR
+    from sccl.model import BYOL, CLEAR, DCL, NNCLR, BarlowTwins, CLModel, Concerto, MoCo, SimCLR, SimSiam, TiCo, VICReg
 
 __version__ = version("sccl")
 
 _ROOMS = ("augment", "benchmark", "dataloaders", "datasets", "graph", "model", "module", "pp", "train")
-_MODELS = ("CLModel", "SimCLR")
+_MODELS = (
+    "BarlowTwins",
+    "BYOL",
+    "CLEAR",
+    "CLModel",
+    "Concerto",
+    "DCL",
+    "MoCo",
+    "NNCLR",
+    "SimCLR",
+    "SimSiam",
+    "TiCo",
+    "VICReg",
+)
 
 __all__ = [*_MODELS, *_ROOMS]
 

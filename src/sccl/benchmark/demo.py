@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+_FILES = {
+    "umap.png": "both embeddings, by batch and by cell type",
+    "table.md": "the scores, to read",
+    "table.csv": "the scores, to compute with",
+    "embeddings.h5ad": "the embeddings, in obsm",
+    "model": "the model, for sccl.CLModel.load",
+    "loss.png": "the training loss",
+}
 # A gain in "Batch correction" below this is not worth the name.
 _WORTHWHILE_GAIN = 0.1
 
@@ -82,8 +92,6 @@ def _run(args: argparse.Namespace) -> None:
         raise InputError("--batch-key, --labels-key and --layer belong to --data FILE, which was not given.")
 
     with _stage("Loading libraries"):
-        import numpy as np
-        import pandas as pd
         import scanpy as sc
         import scvi
         from anndata import AnnData
@@ -91,6 +99,8 @@ def _run(args: argparse.Namespace) -> None:
         import sccl
         from sccl.benchmark.pictures import draw_loss, draw_umaps
         from sccl.model import CLModel
+
+        _quiet_lightning()
 
     if args.data is None:
         with _stage("Simulating counts"):
@@ -105,7 +115,7 @@ def _run(args: argparse.Namespace) -> None:
         try:
             sccl.pp.preprocess(adata, batch_key=batch_key, layer=args.layer)
         except (KeyError, ValueError) as error:
-            raise InputError(error.args[0]) from error
+            raise InputError(_first_line(error)) from error
     print(f"  {adata.n_obs} cells, {adata.n_vars} genes, {adata.obs[batch_key].nunique()} batches")
 
     with _stage("PCA"):
@@ -142,3 +152,77 @@ def _run(args: argparse.Namespace) -> None:
             sc.tl.umap(neighbors, random_state=args.seed)
             coordinates[name] = neighbors.obsm["X_umap"]
         draw_umaps(coordinates, dict(obs.items()), seed=args.seed).savefig(args.out / "umap.png", dpi=150)
+
+    with _stage("Writing"):
+        draw_loss(model.history["train_loss"].squeeze("columns")).savefig(args.out / "loss.png", dpi=150)
+        model.save(str(args.out / "model"), overwrite=True)
+        arrays = {f"X_{name}": array for name, array in embeddings.items()}
+        arrays |= {f"X_umap_{name}": array for name, array in coordinates.items()}
+        AnnData(obs=obs.astype("category"), obsm=arrays).write_h5ad(args.out / "embeddings.h5ad")
+        findings = (
+            f"{table.T.to_string(float_format='{:.3f}'.format)}\n\n{verdict(table)}"
+            if labels_key
+            else "No scores: they need the cell types (--labels-key COLUMN, or make demo LABELS_KEY=COLUMN)."
+        )
+        data = f"{args.data or 'simulated counts'}, {adata.n_obs} cells, {adata.n_vars} genes, seed {args.seed}"
+        summary = f"PCA and sccl {sccl.__version__} on {data}\n\n{findings}\n\n{_contents(args.out)}\n"
+        (args.out / "summary.txt").write_text(summary)
+    print(f"\n{summary}\nDone in {time.perf_counter() - start:.0f} s.")
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """Print what is done and how long it took, in one line."""
+    print(f"{name} ...", end="", flush=True)
+    start = time.perf_counter()
+    yield
+    print(f" {time.perf_counter() - start:.1f} s", flush=True)
+
+
+def _quiet_lightning() -> None:
+    """Keep the framework's hints and deprecations, which are not the user's, out of the stages."""
+    for name in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
+
+
+def _read(path: Path, batch_key: str | None, labels_key: str | None) -> AnnData:
+    import anndata
+
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
+    try:
+        adata = anndata.read_h5ad(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path} is not an AnnData file: {_first_line(error)}") from error
+    columns = f"{path} has these columns in obs: {', '.join(map(str, adata.obs.columns)) or 'none'}."
+    if batch_key is None:
+        raise InputError(f"Name the batches (--batch-key COLUMN, or make demo BATCH_KEY=COLUMN); {columns}")
+    for option, key in (("--batch-key", batch_key), ("--labels-key", labels_key)):
+        if key is not None and key not in adata.obs:
+            raise InputError(f"{option} {key!r} does not exist; {columns}")
+    return adata
+
+
+def _first_line(error: Exception) -> str:
+    # str() of a KeyError would put its message in quotes
+    return str(error.args[0] if error.args else error).partition("\n")[0]
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    lines = [
+        f"| | {' | '.join(table.index)} |",
+        f"|---|{'---:|' * len(table)}",
+        *(f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |" for name, values in table.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _contents(folder: Path) -> str:
+    """List the files that are there, and what they hold."""
+    lines = [f"  {folder / name!s:<36} {holds}" for name, holds in _FILES.items() if (folder / name).exists()]
+    return "\n".join(["Where to look:", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from sccl.graph.inputs import as_count, as_pairs, as_rows
 
@@ -97,11 +98,8 @@ def draw(graph: Adjacency, cells: Any, *, rng: np.random.Generator) -> np.ndarra
 
 
 def _from_edges(source: np.ndarray, target: np.ndarray, n: int, *, symmetric: bool) -> Adjacency:
-    source, target = source.astype(np.int64), target.astype(np.int64)
-    edges = source * n + target
     if symmetric:
-        edges = np.concatenate([edges, target * n + source])
-    source, target = np.divmod(np.unique(edges), n)
-    indptr = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(np.bincount(source, minlength=n), out=indptr[1:])
-    return Adjacency(indptr, target.astype(np.int32))
+        source, target = np.concatenate([source, target]), np.concatenate([target, source])
+    matrix = sparse.coo_array((np.ones(len(source), dtype=bool), (source, target)), shape=(n, n)).tocsr()
+    matrix.sum_duplicates()  # sorts, too
+    return Adjacency(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32))

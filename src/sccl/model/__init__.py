@@ -1,6 +1,29 @@
 """What does the user call? One workflow, and one small class per architecture under it."""
 
+from sccl.model.barlowtwins import BarlowTwins
+from sccl.model.byol import BYOL
+from sccl.model.clear import CLEAR
 from sccl.model.clmodel import CLModel
+from sccl.model.concerto import Concerto
+from sccl.model.dcl import DCL
+from sccl.model.moco import MoCo
+from sccl.model.nnclr import NNCLR
 from sccl.model.simclr import SimCLR
+from sccl.model.simsiam import SimSiam
+from sccl.model.tico import TiCo
+from sccl.model.vicreg import VICReg
 
-__all__ = ["CLModel", "SimCLR"]
+__all__ = [
+    "BYOL",
+    "CLEAR",
+    "DCL",
+    "NNCLR",
+    "BarlowTwins",
+    "CLModel",
+    "Concerto",
+    "MoCo",
+    "SimCLR",
+    "SimSiam",
+    "TiCo",
+    "VICReg",
+]

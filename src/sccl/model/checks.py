@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,14 @@ import numpy as np
 from anndata.abc import CSCDataset
 
 from sccl.pp import check_expression
+from sccl.pp.blocks import blocks
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+# Even a cell with a single gene stays below this after log1p of counts per million.
+LARGEST_LOG_EXPRESSION = 15.0
 
 
 def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, labels_key: str | None) -> None:
@@ -25,6 +31,11 @@ def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, lab
     ValueError
         If the data are a view, empty, stored by genes on disk, hold NaN, infinite or negative values, names that are not
         unique, or cells without a batch.
+
+    Warns
+    -----
+    UserWarning
+        If the values are too large to be log-expression.
     """
     if adata.is_view:
         raise ValueError("`adata` is a view of another AnnData: pass a copy, `adata.copy()`.")
@@ -59,6 +70,13 @@ def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, lab
             "or load it with `adata.to_memory()`."
         )
     check_expression(x, name=name, obs_names=adata.obs_names, var_names=adata.var_names)
+    largest = max(block.max() for _, _, block in blocks(x))
+    if largest > LARGEST_LOG_EXPRESSION:
+        warnings.warn(
+            f"{name} holds values up to {largest:.4g}, which look like raw counts rather than log-expression: call "
+            "`sccl.pp.preprocess(adata)` first.",
+            stacklevel=3,
+        )
 
 
 def check_unknown(parameters: dict[str, Any], known: Sequence[str], *, owner: str) -> None:

@@ -22,6 +22,7 @@ from sccl.model.checks import as_row_numbers, check_setup, check_unknown
 from sccl.model.genes import align_genes
 from sccl.model.history import clean_history
 from sccl.model.registration import SharedSetup
+from sccl.model.signature import show_signature
 from sccl.pp import check_expression
 from sccl.train import ContrastiveTrainingPlan
 
@@ -45,6 +46,8 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
     ----------
     adata
         Log-expression, registered with :meth:`setup_anndata`.
+    registry
+        What was registered, in place of ``adata``: how :meth:`load` builds a model without its cells.
     n_hidden
         Width of the encoder's hidden layer.
     n_latent
@@ -52,7 +55,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
     dropout_rate
         Dropout on the embedding while training, in ``[0, 1)``.
     **architecture_kwargs
-        Hyper-parameters of the architecture, see :class:`sccl.module.SimCLR`.
+        Hyper-parameters of the architecture, see :class:`sccl.SimCLR`.
 
     Raises
     ------
@@ -75,28 +78,36 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
     >>> adata.obsm["X_cl"] = model.get_latent_representation()
     """
 
+    # What a recipe is made of: a subclass sets those in which it differs.
     _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
+    _architecture_defaults: ClassVar[dict[str, Any]] = {}
     _augmentation: ClassVar[str] = "clear"
     _sampling: ClassVar[str] = "uniform"
+    _train_defaults: ClassVar[dict[str, Any]] = {"batch_size": 256, "lr": 1e-3}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._train_defaults = {**super(cls, cls)._train_defaults, **cls._train_defaults}
+        show_signature(cls)
 
     def __init__(
         self,
-        adata: AnnData,
+        adata: AnnData | None = None,
         *,
+        registry: dict[str, Any] | None = None,
         n_hidden: int = 128,
         n_latent: int = 64,
         dropout_rate: float = 0.0,
         **architecture_kwargs: Any,
     ) -> None:
-        super().__init__(adata)
+        super().__init__(adata, registry)
         # The registry is shared with other models of the same data; its model's name is not.
         self.registry_ = {**self.registry_, _MODEL_NAME_KEY: type(self).__name__}
         known = list(inspect.signature(self._architecture_cls).parameters)[1:]
         check_unknown(architecture_kwargs, known, owner=type(self).__name__)
+        architecture_kwargs = {**self._architecture_defaults, **architecture_kwargs}
         self.module = module.ContrastiveModule(
-            module.Encoder(
-                self.summary_stats.n_vars, n_hidden=n_hidden, n_latent=n_latent, dropout_rate=dropout_rate
-            ),
+            module.Encoder(self.summary_stats.n_vars, n_hidden=n_hidden, n_latent=n_latent, dropout_rate=dropout_rate),
             self._architecture_cls(n_latent, **architecture_kwargs),
         )
         self.init_params_ = self._get_init_params(locals())
@@ -158,8 +169,8 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         *,
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
         sampling: Sampling | str | None = None,
-        batch_size: int = 256,
-        lr: float = 1e-3,
+        batch_size: int | None = None,
+        lr: float | None = None,
         weight_decay: float = 1e-6,
         schedule: str = "cosine",
         warmup: float = 0.05,
@@ -182,8 +193,10 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         sampling
             Which cells share a minibatch: a name or an object. None: ``"uniform"``.
         batch_size
-            Size that minibatches do not exceed, at least 2.
-        lr, weight_decay, schedule, warmup
+            Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
+        lr
+            Largest learning rate, > 0. None: 1e-3, if the model's documentation names no other.
+        weight_decay, schedule, warmup
             See :class:`sccl.train.ContrastiveTrainingPlan`.
         train_size
             Fraction of the cells to train on, in ``(0, 1]``. None: 0.9 if something asks for validation
@@ -202,6 +215,8 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         FloatingPointError
             If the loss is no longer finite.
         """
+        if self.adata is None:
+            raise ValueError("The model was loaded without cells: load it with `adata` to train it further.")
         validates = (
             early_stopping
             or validation_size is not None
@@ -210,10 +225,14 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         )
         if train_size is None:
             train_size = 1.0 - (validation_size or 0.1) if validates else 1.0
+        batch_size = self._train_defaults["batch_size"] if batch_size is None else batch_size
+        lr = self._train_defaults["lr"] if lr is None else lr
         if batch_size < 2:
             raise ValueError(f"`batch_size` must be at least 2, found {batch_size}: a cell is contrasted with others.")
         if max_epochs is not None and max_epochs < 1:
             raise ValueError(f"`max_epochs` must be at least 1, found {max_epochs}.")
+        if not 0 < train_size <= 1:
+            raise ValueError(f"`train_size` must be in (0, 1], found {train_size}.")
         splitter = TwoViewDataSplitter(
             self.adata_manager,
             train_size,
@@ -255,6 +274,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         with warnings.catch_warnings():
             # Losses are logged per epoch, so it does not matter that epochs are shorter than the logging interval.
             warnings.filterwarnings("ignore", message=r"The number of training batches \(\d+\) is smaller")
+            self.module.train()
             runner()
 
     @torch.inference_mode()
@@ -289,7 +309,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         RuntimeError
             If the model was not trained.
         ValueError
-            If genes are missing or values cannot be log-expression.
+            If genes are missing, or if values cannot be log-expression, or if there are no cells at all.
         IndexError
             If an index lies outside of the data.
         """
@@ -345,6 +365,8 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         )
 
     def _expression(self, adata: AnnData | None) -> Any:
+        if adata is None and self.adata is None:
+            raise ValueError("The model was loaded without cells: pass `adata`.")
         if adata is None or adata is self.adata:
             return self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
         names = self.get_var_names()
@@ -356,3 +378,5 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         check_expression(x, name="adata.X" if layer is None else f"adata.layers[{layer!r}]")
         return x
 
+
+show_signature(CLModel)

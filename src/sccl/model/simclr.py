@@ -15,13 +15,19 @@ class SimCLR(CLModel):
     ----------
     adata, n_hidden, n_latent, dropout_rate
         See :class:`~sccl.CLModel`.
-    n_projection, temperature
-        See :class:`sccl.module.SimCLR`.
+    n_projection
+        Width of the projector, ≥ 1.
+    temperature
+        Of the contrast, > 0. Paper: 0.1 to 0.5; reference and default: 0.5.
+
+    See Also
+    --------
+    sccl.module.SimCLR : the paper's and the reference's values.
 
     Examples
     --------
     >>> sccl.SimCLR.setup_anndata(adata, batch_key="batch")
-    >>> model = sccl.SimCLR(adata, temperature=0.5)
+    >>> model = sccl.SimCLR(adata)
     >>> model.train()
     >>> adata.obsm["X_cl"] = model.get_latent_representation()
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from scvi.module.base import BaseModuleClass
@@ -36,24 +37,32 @@ class ContrastiveModule(BaseModuleClass):
     encoder
         From expression to representations.
     architecture
-        From representations to a loss.
+        From representations to a loss. Where it asks for one, ``target`` is a second encoder of the same views, made by
+        the architecture; else it is None.
     """
 
     def __init__(self, encoder: Encoder, architecture: Architecture) -> None:
         super().__init__()
         self.encoder = encoder
         self.architecture = architecture
+        self.target = architecture.make_target(encoder)
 
     def forward(self, views_vng: Tensor) -> ContrastiveOutput:
-        """Encode the two views in one pass and compare them.
+        """Encode the two views in one pass per encoder and compare them.
 
         Parameters
         ----------
         views_vng
             2 × cells × genes.
         """
-        h_vnd = self.encoder(views_vng.flatten(0, 1)).unflatten(0, views_vng.shape[:2])
-        return ContrastiveOutput(h_vnd, self.architecture(*h_vnd))
+        x_mg = views_vng.flatten(0, 1)
+        encoders = [self.encoder] if self.target is None else [self.encoder, self.target]
+        h_evnd = [encoder(x_mg).unflatten(0, views_vng.shape[:2]) for encoder in encoders]
+        return ContrastiveOutput(h_evnd[0], self.architecture(*chain.from_iterable(h_evnd)))
+
+    def update_target(self, *, step: int, n_steps: int) -> None:
+        """Adjust the target after an optimiser step; see :meth:`Architecture.update_target`."""
+        self.architecture.update_target(self.encoder, self.target, step=step, n_steps=n_steps)
 
     def represent(self, x_ng: Tensor, *, projection: bool = False) -> Tensor:
         """Return the representations, or projections, of cells × genes."""

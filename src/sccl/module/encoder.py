@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from sccl.module.ranges import check_dropout, check_widths
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,11 +33,8 @@ class Encoder(nn.Sequential):
     """
 
     def __init__(self, n_genes: int, *, n_hidden: int = 128, n_latent: int = 64, dropout_rate: float = 0.0) -> None:
-        for name, width in (("n_hidden", n_hidden), ("n_latent", n_latent)):
-            if width < 1:
-                raise ValueError(f"`{name}` must be at least 1, found {width!r}.")
-        if not 0 <= dropout_rate < 1:
-            raise ValueError(f"`dropout_rate` must be in [0, 1), found {dropout_rate!r}.")
+        check_widths(n_hidden=n_hidden, n_latent=n_latent)
+        check_dropout(dropout_rate=dropout_rate)
         super().__init__(
             nn.Linear(n_genes, n_hidden),
             nn.BatchNorm1d(n_hidden),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-from lightly.models.modules.heads import ProjectionHead
-from torch import nn
+from lightly.models.modules import SimCLRProjectionHead
 
-from sccl.module.architecture import Architecture, Projections
+from sccl.module.architecture import Architecture, Projections, apply_to_both
 from sccl.module.ntxent import nt_xent
+from sccl.module.ranges import check_positive, check_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,9 +22,14 @@ class SimCLR(Architecture):
     n_latent
         Width of the representations.
     n_projection
-        Width of the projector, Linear · BatchNorm · ReLU · Linear · BatchNorm. Reference: 64.
+        Width of the projector, Linear · BatchNorm · ReLU · Linear · BatchNorm, ≥ 1. Reference: 64; paper: 128.
     temperature
-        Of the NT-Xent loss, > 0. Reference: 0.5.
+        Of the NT-Xent loss, > 0. Reference: 0.5; paper: 0.1 to 0.5.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
 
     References
     ----------
@@ -34,21 +38,12 @@ class SimCLR(Architecture):
 
     def __init__(self, n_latent: int, *, n_projection: int = 64, temperature: float = 0.5) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"`temperature` must be positive, found {temperature!r}.")
+        check_widths(n_latent=n_latent, n_projection=n_projection)
+        check_positive(temperature=temperature)
         self.temperature = temperature
-        self.projector = ProjectionHead(
-            [
-                (n_latent, n_projection, nn.BatchNorm1d(n_projection), nn.ReLU()),
-                (n_projection, n_projection, nn.BatchNorm1d(n_projection), None),
-            ]
-        )
-
-    def project(self, h_nd: Tensor) -> Tensor:
-        """Return the projections of representations."""
-        return self.projector(h_nd)
+        self.projector = SimCLRProjectionHead(n_latent, n_projection, n_projection)
 
     def forward(self, h1_nd: Tensor, h2_nd: Tensor) -> Projections:
         """Compare the representations of two views."""
-        z1_nd, z2_nd = self.project(torch.cat([h1_nd, h2_nd])).chunk(2)
+        z1_nd, z2_nd = apply_to_both(self.projector, h1_nd, h2_nd)
         return Projections(nt_xent(z1_nd, z2_nd, self.temperature), z1_nd, z2_nd)

@@ -90,7 +90,8 @@ class ContrastiveTrainingPlan(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW and the schedule of its learning rate, which moves with every step."""
-        optimizer = torch.optim.AdamW(self.module.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
+        learning = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(learning, lr=self.lr, weight_decay=self.weight_decay, fused=True)
         factor = partial(
             learning_rate_factor,
             n_steps=self.n_steps,
@@ -98,6 +99,12 @@ class ContrastiveTrainingPlan(pl.LightningModule):
             schedule=self.schedule,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Let the target follow each step of the optimiser."""
+        step = self.global_step  # of those done before
+        super().optimizer_step(*args, **kwargs)
+        self.module.update_target(step=step, n_steps=self.n_steps)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one minibatch. Nothing is logged here: per-step logging costs a tenth of a step."""
@@ -109,31 +116,29 @@ class ContrastiveTrainingPlan(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch and look for collapse."""
-        if self._last is None:
-            return
+        last, self._last = self._last, None
+        train_loss = torch.stack(self._losses).mean()
+        self._losses = []
+        if not train_loss.isfinite():
+            raise FloatingPointError(
+                f"The training loss is {train_loss:.3g} in epoch {self.current_epoch}: try a lower `lr`, found {self.lr}."
+            )
+        h_nd, projections = last.h_vnd[0].detach(), last.projections
+        n_cells, n_dims = h_nd.shape
+        rank = effective_rank(h_nd)
         with torch.no_grad():
-            projections = self._last.projections
-            n_cells = projections.z1_nd.shape[0]
-            rank = effective_rank(self._last.h_vnd[0])
             values = {
-                "train_loss": torch.stack(self._losses).mean(),
                 "alignment": alignment(projections.z1_nd, projections.z2_nd),
                 "uniformity": uniformity(projections.z1_nd),
                 "effective_rank": rank,
             }
-        self._losses, self._last = [], None
-        if not values["train_loss"].isfinite():
-            raise FloatingPointError(
-                f"The training loss is {values['train_loss']:.3g} in epoch {self.current_epoch}: try a lower `lr`, found "
-                f"{self.lr}."
-            )
-        self.log("train_loss", values.pop("train_loss"), prog_bar=True)
+        self.log("train_loss", train_loss, prog_bar=True)
         self.log_dict(values)
         if rank < COLLAPSED_RANK and n_cells >= MIN_CELLS_TO_JUDGE and not self._has_warned:
             self._has_warned = True
             warnings.warn(
                 f"The embedding is collapsing: after epoch {self.current_epoch} its effective rank is {rank:.2f} of "
-                f"{self.module.encoder.n_latent}. Try weaker augmentations, a lower `lr` or another architecture.",
+                f"{n_dims}. Try weaker augmentations, a lower `lr` or another architecture.",
                 stacklevel=2,
             )
 

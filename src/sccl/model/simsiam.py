@@ -1,0 +1,37 @@
+"""SimSiam as a model."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sccl import module
+from sccl.model.clmodel import CLModel
+
+
+class SimSiam(CLModel):
+    """SimSiam (Chen & He, CVPR 2021): a view predicts the other, which gets no gradient.
+
+    Parameters
+    ----------
+    adata, n_hidden, n_latent, dropout_rate
+        See :class:`~sccl.CLModel`.
+    n_hidden_projector
+        Width of the projector's hidden layers, ≥ 1.
+    n_projection
+        Width of its output, ≥ 1.
+    n_hidden_predictor
+        Width of the predictor's hidden layer, ≥ 1.
+
+    See Also
+    --------
+    sccl.module.SimSiam : the paper's and the reference's values.
+
+    Examples
+    --------
+    >>> sccl.SimSiam.setup_anndata(adata, batch_key="batch")
+    >>> model = sccl.SimSiam(adata)
+    >>> model.train()
+    >>> adata.obsm["X_cl"] = model.get_latent_representation()
+    """
+
+    _architecture_cls: ClassVar = module.SimSiam

@@ -1,0 +1,64 @@
+"""SimSiam."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lightly.models.modules import SimSiamPredictionHead, SimSiamProjectionHead
+
+from sccl.module.architecture import Architecture, Projections, apply_to_both
+from sccl.module.cosine import symmetric_negative_cosine
+from sccl.module.ranges import check_widths
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SimSiam(Architecture):
+    """Each view predicts the other, which gets no gradient; nothing repels and nothing is slow.
+
+    Parameters
+    ----------
+    n_latent
+        Width of the representations.
+    n_hidden_projector
+        Width of the projector's two hidden layers, ≥ 1: three times Linear · BatchNorm with ReLU between, the last
+        BatchNorm not affine. Reference: 64; paper: 2048.
+    n_projection
+        Width of its output, ≥ 1. Reference: 32; paper: 2048.
+    n_hidden_predictor
+        Width of the predictor's hidden layer, Linear · BatchNorm · ReLU · Linear, ≥ 1. Reference: 16; paper: 512.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    Chen & He, *Exploring simple siamese representation learning*, CVPR 2021.
+    """
+
+    def __init__(
+        self,
+        n_latent: int,
+        *,
+        n_hidden_projector: int = 64,
+        n_projection: int = 32,
+        n_hidden_predictor: int = 16,
+    ) -> None:
+        super().__init__()
+        check_widths(
+            n_latent=n_latent,
+            n_hidden_projector=n_hidden_projector,
+            n_projection=n_projection,
+            n_hidden_predictor=n_hidden_predictor,
+        )
+        self.projector = SimSiamProjectionHead(n_latent, n_hidden_projector, n_projection)
+        self.predictor = SimSiamPredictionHead(n_projection, n_hidden_predictor, n_projection)
+
+    def forward(self, h1_nd: Tensor, h2_nd: Tensor) -> Projections:
+        """Compare the prediction from each view with the other."""
+        z1_nd, z2_nd = apply_to_both(self.projector, h1_nd, h2_nd)
+        p1_nd, p2_nd = apply_to_both(self.predictor, z1_nd, z2_nd)
+        return Projections(symmetric_negative_cosine(p1_nd, p2_nd, z1_nd, z2_nd), z1_nd, z2_nd)

@@ -1,0 +1,19 @@
+import os
+from pathlib import Path
+
+# One thread per process, set before numpy and torch start theirs: the tests' arrays are small, sums come out the same
+# on every machine, and tests in parallel do not fight for cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with real data sets, which are not part of the project; SCCL_TEST_DATA names another one."""
+    folder = Path(os.environ.get("SCCL_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} does not exist, and SCCL_TEST_DATA names no other folder")
+    return folder
