@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -11,11 +11,10 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """One instruction of the fused CPU pass: what to do to a row, and how strongly."""
+    """One instruction of the fused CPU pass: what to do to a row, and its parameters."""
 
     code: int
-    strength: float
-    scale: float = 0.0
+    parameters: tuple[float, ...]
 
 
 class Augmentation(ABC):
@@ -29,12 +28,20 @@ class Augmentation(ABC):
     ----------
     p
         Chance in ``[0, 1]`` that a cell is changed, drawn anew for each cell and view.
-    n_partners
-        How many other cells each cell borrows from.
+    needs_neighbors
+        Whether it must know who is near whom (:meth:`bind`) before it can choose partners.
+    refresh_every
+        Number of epochs after which it wants to see the embedding that is being learned (:meth:`refresh`), or None.
     """
 
     p: float
-    n_partners: ClassVar[int] = 0
+    needs_neighbors: ClassVar[bool] = False
+    refresh_every: int | None = None
+
+    @property
+    def n_partners(self) -> int:
+        """How many other cells each cell borrows from."""
+        return 0
 
     @abstractmethod
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -70,9 +77,25 @@ class Augmentation(ABC):
 
         Returns
         -------
-        int64 row numbers, shape ``(n_partners, n_cells)``; -1 where a cell has no such partner.
+        int64 row numbers, shape ``(n_partners, n_cells)``; a cell that lacks one, -1, is not changed.
         """
         raise NotImplementedError(f"{type(self).__name__} declares n_partners={self.n_partners} but does not choose them.")
+
+    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+        """Return this augmentation with the neighbours that it borrows from.
+
+        Parameters
+        ----------
+        embedding_nd
+            Where neighbours are looked for, all cells × dimensions; usually 50 principal components.
+        batch
+            Experimental batch of each cell, shape ``(n_cells,)``.
+        """
+        return self
+
+    def refresh(self, latent_nd: np.ndarray) -> Self:
+        """Return this augmentation with neighbours as the learned embedding, all cells × dimensions, has them."""
+        return self
 
     def operation(self) -> Operation | None:
         """Return the instruction of the fused CPU pass, or None: then :meth:`apply` runs there, too."""

@@ -53,6 +53,24 @@ class Compose:
         object.__setattr__(self, "augmentations", tuple(flat))
 
     @property
+    def needs_neighbors(self) -> bool:
+        """Whether :meth:`bind` must be called before views are drawn."""
+        return any(augmentation.needs_neighbors for augmentation in self.augmentations)
+
+    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Compose:
+        """Return this composition with the neighbours that it borrows from, see :meth:`Augmentation.bind`."""
+        return Compose([augmentation.bind(embedding_nd, batch) for augmentation in self.augmentations])
+
+    @property
+    def refresh_every(self) -> int | None:
+        """Number of epochs after which :meth:`refresh` is to be called; the shortest that one of them asks for."""
+        return min((one.refresh_every for one in self.augmentations if one.refresh_every), default=None)
+
+    def refresh(self, latent_nd: np.ndarray) -> Compose:
+        """Let those that asked for it follow the learned embedding, see :meth:`Augmentation.refresh`."""
+        return Compose([one.refresh(latent_nd) if one.refresh_every else one for one in self.augmentations])
+
+    @property
     def is_fused(self) -> bool:
         """Whether all of it runs in the fused CPU pass, which needs no torch and releases the GIL."""
         return all(augmentation.operation() is not None for augmentation in self.augmentations)

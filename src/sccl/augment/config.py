@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from difflib import get_close_matches
 from typing import Any
 
 from sccl.augment.base import Augmentation
+from sccl.augment.bbknn import BBKNN
 from sccl.augment.compose import Compose
 from sccl.augment.crossover import CrossOver
 from sccl.augment.mask import Mask
+from sccl.augment.mnn import MNN
+from sccl.augment.names import unknown
 from sccl.augment.noise import GaussianNoise
+from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.presets import preset
+from sccl.augment.reference import Semantics, is_reference, read_reference
 from sccl.augment.swap import InnerSwap
 
 BY_NAME: dict[str, type[Augmentation]] = {
@@ -20,37 +24,52 @@ BY_NAME: dict[str, type[Augmentation]] = {
     "gaussian_noise": GaussianNoise,
     "inner_swap": InnerSwap,
     "crossover": CrossOver,
+    "bbknn": BBKNN,
+    "mnn": MNN,
+    "cross_batch_positive": CrossBatchPositive,
 }
 
 
-def from_config(mapping: Mapping[str, Mapping[str, Any]]) -> Compose:
-    """Build a composition from a mapping of names to parameters, applied in the mapping's order.
+def from_config(mapping: Mapping[str, Any], *, semantics: Semantics = "corrected") -> Compose:
+    """Build a composition from a mapping of names to parameters.
 
     Parameters
     ----------
     mapping
-        For example ``{"mask": {"fraction": 0.4, "p": 0.5}, "gaussian_noise": {}}``.
+        For example ``{"mask": {"fraction": 0.4, "p": 0.5}, "gaussian_noise": {}}``, applied in this order. The files of
+        the reference benchmark, ``{"mask": {"mask_percentage": 0.2, "apply_prob": 0.5}, …}``, are understood, too; they
+        are applied in the reference's order.
+    semantics
+        What the reference's parameters mean. ``"corrected"``: what its paper says. ``"released"``: what its code does:
+        ``mask_percentage`` is the fraction kept, mixing weights are not drawn, and neighbours are looked up under wrong
+        row numbers.
 
     Raises
     ------
     KeyError
         If a name or a parameter is unknown; the message has the nearest valid one.
+    ValueError
+        If a value is out of range, or if ``semantics`` is asked of a mapping that is not the reference's.
 
     Examples
     --------
     >>> from_config({"mask": {"fraction": 0.4}})
     Compose(augmentations=(Mask(fraction=0.4, p=0.5),))
     """
+    if is_reference(mapping):
+        return Compose(read_reference(mapping, semantics=semantics))
+    if semantics != "corrected":
+        raise ValueError(f"`semantics={semantics!r}` is for the reference's files, whose entries have `apply_prob`.")
     augmentations = []
     for name, parameters in mapping.items():
         if name not in BY_NAME:
-            raise KeyError(_unknown("augmentation", name, BY_NAME))
+            raise KeyError(unknown("augmentation", name, BY_NAME))
         cls = BY_NAME[name]
         known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-        for parameter in parameters:
+        for parameter in parameters or {}:
             if parameter not in known:
-                raise KeyError(_unknown(f"parameter of {name!r}", parameter, known))
-        augmentations.append(cls(**parameters))
+                raise KeyError(unknown(f"parameter of {name!r}", parameter, known))
+        augmentations.append(cls(**(parameters or {})))
     return Compose(augmentations)
 
 
@@ -85,8 +104,3 @@ def as_compose(augmentation: Any) -> Compose:
     if isinstance(augmentation, Mapping):
         return from_config(augmentation)
     return Compose([augmentation])
-
-
-def _unknown(what: str, name: str, known: Any) -> str:
-    nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-    return f"Unknown {what} {name!r}; did you mean {nearest!r}? Known: {', '.join(known)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
@@ -41,10 +41,13 @@ class CrossOver(Augmentation):
     fraction: float = 0.25
     p: float = 0.5
 
-    n_partners: ClassVar[int] = 1
-
     def __post_init__(self) -> None:
         check_unit_interval(self, "fraction", "p")
+
+    @property
+    def n_partners(self) -> int:
+        """One."""
+        return 1
 
     def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:
         """Choose one random other cell of the pool per cell."""
@@ -62,7 +65,7 @@ class CrossOver(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(CROSSOVER, self.fraction)
+        return Operation(CROSSOVER, (self.fraction,))
 
 
 @njit(nogil=True, cache=True)

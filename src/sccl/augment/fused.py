@@ -8,9 +8,11 @@ import numpy as np
 from numba import njit
 
 from sccl.augment.crossover import CROSSOVER, crossover_row
-from sccl.augment.keys import combine
 from sccl.augment.mask import MASK, mask_row
+from sccl.augment.mix import MIX, mix_row
 from sccl.augment.noise import NOISE, NORMAL_QUANTILES, noise_row
+from sccl.augment.positive import REPLACE
+from sccl.augment.scatter import scatter_row
 from sccl.augment.swap import SWAP, swap_row
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from sccl.augment.base import Operation
     from sccl.augment.plan import Step
 
-_ANY_GENE = np.empty(0, np.int32)
+MAX_PARAMETERS = 4
 
 
 def run_fused(
@@ -43,14 +45,16 @@ def run_fused(
     partners = np.full((len(program), width, n_cells), -1, np.int64)
     for i, (_, step) in enumerate(program):
         partners[i, : step.partners.shape[0]] = step.partners
+    parameters = np.zeros((len(program), MAX_PARAMETERS))
+    for i, (operation, _) in enumerate(program):
+        parameters[i, : len(operation.parameters)] = operation.parameters
     _run(
         csr.data,
         csr.indices,
         csr.indptr,
         np.empty(0, np.int64) if rows is None else rows,
         np.array([operation.code for operation, _ in program], np.int64),
-        np.array([operation.strength for operation, _ in program], np.float64),
-        np.array([operation.scale for operation, _ in program], np.float64),
+        parameters,
         np.array([step.applied for _, step in program], bool).reshape(len(program), n_cells),
         np.array([step.keys for _, step in program], np.uint64).reshape(len(program), n_cells),
         partners,
@@ -60,33 +64,36 @@ def run_fused(
 
 
 @njit(nogil=True, cache=True)
-def _run(data, indices, indptr, rows, codes, strengths, scales, applied, keys, partners, quantiles, out):
+def _run(data, indices, indptr, rows, codes, parameters, applied, keys, partners, quantiles, out):
     n_genes = out.shape[1]
     half_bits = np.empty((n_genes + 3) // 4, np.uint64)
     full_bits = np.empty((n_genes + 1) // 2, np.uint64)
     order = np.arange(n_genes, dtype=np.int32)
     undo = np.empty(n_genes, np.int32)
+    other = np.empty(n_genes, np.float32)
     for i in range(out.shape[0]):
         x = out[i]
         nonzero = indices[:0]
         if rows.size:
-            x[:] = np.float32(0.0)
-            start, stop = indptr[rows[i]], indptr[rows[i] + 1]
-            for j in range(start, stop):
-                x[indices[j]] = data[j]
-            nonzero = indices[start:stop]
+            scatter_row(x, rows[i], data, indices, indptr)
+            nonzero = indices[indptr[rows[i]] : indptr[rows[i] + 1]]
         for step in range(codes.size):
             if not applied[step, i]:
                 continue
-            code, strength, key = codes[step], strengths[step], keys[step, i]
+            code, key = codes[step], keys[step, i]
+            strength, lent = parameters[step, 0], partners[step, :, i]
             if code == MASK:
                 mask_row(x, nonzero, strength, key, half_bits)
                 continue
             if code == NOISE:
-                noise_row(x, strength, scales[step], key, full_bits, quantiles)
+                noise_row(x, strength, parameters[step, 1], key, full_bits, quantiles)
             elif code == SWAP:
                 swap_row(x, strength, key, order, undo)
             elif code == CROSSOVER:
-                start, stop = indptr[partners[step, 0, i]], indptr[partners[step, 0, i] + 1]
+                start, stop = indptr[lent[0]], indptr[lent[0] + 1]
                 crossover_row(x, nonzero, indices[start:stop], data[start:stop], strength, key, half_bits)
+            elif code == MIX:
+                mix_row(x, lent, data, indices, indptr, parameters[step], key, other, half_bits)
+            elif code == REPLACE:
+                scatter_row(x, lent[0], data, indices, indptr)
             nonzero = indices[:0]  # from here on any gene may differ from zero

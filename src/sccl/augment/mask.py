@@ -56,7 +56,7 @@ class Mask(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(MASK, self.fraction)
+        return Operation(MASK, (self.fraction,))
 
 
 @njit(nogil=True, cache=True)

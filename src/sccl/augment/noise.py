@@ -61,7 +61,7 @@ class GaussianNoise(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(NOISE, self.fraction, self.sigma)
+        return Operation(NOISE, (self.fraction, self.sigma))
 
 
 @njit(nogil=True, cache=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from sccl.augment.keys import cell_keys, derive, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
 
     from sccl.augment.base import Augmentation
 
@@ -36,8 +36,6 @@ def draw_steps(
     augmentations: Sequence[Augmentation], cells: np.ndarray, *, pool: np.ndarray, seed: int, epoch: int, view: int
 ) -> list[Step]:
     """Draw, for each augmentation, which cells it changes and which rows they borrow."""
-    import numpy as np
-
     view_keys = cell_keys(cells, seed=seed, epoch=epoch, view=view)
     steps = []
     for i, augmentation in enumerate(augmentations):
@@ -46,6 +44,7 @@ def draw_steps(
         partners = np.empty((0, cells.size), np.int64)
         if augmentation.n_partners:
             partners = augmentation.partners(cells, derive(keys, 1), view=view, pool=pool)
+            applied &= (partners >= 0).all(axis=0)
             partners = np.where(applied, partners, -1)
         steps.append(Step(applied, derive(keys, 2), partners))
     return steps

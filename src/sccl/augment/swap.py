@@ -55,7 +55,7 @@ class InnerSwap(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(SWAP, self.fraction)
+        return Operation(SWAP, (self.fraction,))
 
 
 def _n_pairs(fraction: float, n_genes: int) -> int:

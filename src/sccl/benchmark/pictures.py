@@ -61,7 +61,9 @@ def _scatter(ax: Axes, xy_n2: np.ndarray, group: pd.Series) -> None:
     names, codes = group.cat.categories, group.cat.codes.to_numpy()
     palette = _palette(len(names))
     colors = np.array([*palette, "lightgrey"])  # code -1, a missing value, is the last one
-    ax.scatter(*xy_n2.T, c=colors[codes], s=np.clip(20_000 / len(xy_n2), 1, 20), linewidths=0, rasterized=True)
+    ax.scatter(
+        xy_n2[:, 0], xy_n2[:, 1], c=colors[codes], s=np.clip(20_000 / len(xy_n2), 1, 20), linewidths=0, rasterized=True
+    )
     ax.set(xticks=[], yticks=[])
     ax.set_aspect("equal", adjustable="datalim")
     ax.spines[:].set_visible(False)

@@ -2,16 +2,17 @@
 
 from sccl.dataloaders.loader import TwoViewDataLoader
 from sccl.dataloaders.rows import CellDataset, RowReader
-from sccl.dataloaders.sampling import Sampling, UniformSampling, as_sampling, n_minibatches
+from sccl.dataloaders.sampling import BatchSampling, NeighborSampling, Sampling, UniformSampling, as_sampling
 from sccl.dataloaders.splitter import TwoViewDataSplitter
 
 __all__ = [
+    "BatchSampling",
     "CellDataset",
+    "NeighborSampling",
     "RowReader",
     "Sampling",
     "TwoViewDataLoader",
     "TwoViewDataSplitter",
     "UniformSampling",
     "as_sampling",
-    "n_minibatches",
 ]

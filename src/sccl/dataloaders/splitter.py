@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scvi import REGISTRY_KEYS
 from scvi.dataloaders import DataSplitter
 
 from sccl.dataloaders.loader import TwoViewDataLoader
+from sccl.dataloaders.requests import RequestSampler
 
 if TYPE_CHECKING:
+    from sccl.augment import Compose
     from sccl.dataloaders.manager import CellManager
+    from sccl.dataloaders.sampling import Sampling
 
 
 class TwoViewDataSplitter(DataSplitter):
@@ -24,11 +28,13 @@ class TwoViewDataSplitter(DataSplitter):
         Fraction of the cells to train on, in ``(0, 1]``.
     validation_size
         Fraction of the cells to validate on; all others if None.
+    batch_size, sampling, augmentation
+        See :class:`TwoViewDataLoader`. The validation cells keep their order and their views in every epoch, so that
+        validation losses can be compared.
     seed
         Decides the split, the minibatches and the views.
     **kwargs
-        Further arguments of :class:`TwoViewDataLoader`. The validation cells keep their order and their views in
-        every epoch, so that validation losses can be compared.
+        Further arguments of :class:`TwoViewDataLoader`.
 
     Raises
     ------
@@ -44,12 +50,16 @@ class TwoViewDataSplitter(DataSplitter):
         train_size: float,
         validation_size: float | None = None,
         *,
+        batch_size: int,
+        sampling: Sampling,
+        augmentation: Compose,
         seed: int,
         **kwargs: Any,
     ) -> None:
+        how = {"batch_size": batch_size, "sampling": sampling, "augmentation": augmentation, "seed": seed}
         # `drop_last` keeps the base class from moving left-over cells about: here there are none.
-        super().__init__(adata_manager, train_size, validation_size, seed=seed, drop_last=True, **kwargs)
-        self._seed = seed
+        super().__init__(adata_manager, train_size, validation_size, drop_last=True, **how, **kwargs)
+        self._how, self._seed = how, seed
         if self.n_train < 2:
             raise ValueError(
                 f"Contrastive training needs at least 2 cells, found {self.n_train} "
@@ -60,3 +70,10 @@ class TwoViewDataSplitter(DataSplitter):
         """Split the cells at random."""
         order = np.random.default_rng(self._seed).permutation(self.adata_manager.adata.n_obs)
         self.val_idx, self.train_idx, self.test_idx = np.split(order, [self.n_val, self.n_val + self.n_train])
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of minibatches of an epoch of training."""
+        self.setup()
+        batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()[self.train_idx]
+        return len(RequestSampler(self.train_idx, batch, **self._how))

@@ -10,14 +10,15 @@ from sccl.model.moco import MoCo
 class CLEAR(MoCo):
     """CLEAR (Han et al., Briefings in Bioinformatics 2022): MoCo, with the paper's settings, on the preset ``"clear"``.
 
-    Trained by default on minibatches of 512.
+    Trained by default on minibatches of 512. These make few steps, so the slow encoder is let follow a little faster than
+    MoCo's.
 
     Parameters
     ----------
     adata, n_hidden, n_latent, dropout_rate
         See :class:`~sccl.CLModel`.
     n_projection, temperature, memory_bank_size, momentum, symmetric
-        See :class:`~sccl.MoCo`; here 128, 0.2, 1024, 0.996 and False.
+        See :class:`~sccl.MoCo`; here 128, 0.2, 1024, 0.99 and False.
 
     Examples
     --------

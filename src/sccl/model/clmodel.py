@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
+from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from scvi.data import fields
 from scvi.data._constants import _MODEL_NAME_KEY
 from scvi.model.base import BaseModelClass
 from scvi.train import TrainRunner
 
-from sccl import module
+from sccl import graph, module
 from sccl.augment import Compose, as_compose
-from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling, n_minibatches
+from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.dataloaders.manager import CellManager
 from sccl.model.checks import as_row_numbers, check_setup, check_unknown
 from sccl.model.genes import align_genes
@@ -24,13 +26,12 @@ from sccl.model.history import clean_history
 from sccl.model.registration import SharedSetup
 from sccl.model.signature import show_signature
 from sccl.pp import check_expression
-from sccl.train import ContrastiveTrainingPlan
+from sccl.train import ContrastiveTrainingPlan, RefreshNeighbors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
-    from anndata import AnnData
 
     from sccl.augment import Augmentation
     from sccl.dataloaders import Sampling
@@ -168,7 +169,8 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         max_epochs: int | None = None,
         *,
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
-        sampling: Sampling | str | None = None,
+        sampling: Sampling | str | dict[str, Any] | None = None,
+        use_rep: str | None = None,
         batch_size: int | None = None,
         lr: float | None = None,
         weight_decay: float = 1e-6,
@@ -191,7 +193,11 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             What the two views are: the name of a preset, an augmentation or a composition, a torch function over
             cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"clear"``.
         sampling
-            Which cells share a minibatch: a name or an object. None: ``"uniform"``.
+            Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
+            object (see :func:`sccl.dataloaders.as_sampling`). None: ``"uniform"``.
+        use_rep
+            Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
+            principal components.
         batch_size
             Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
         lr
@@ -233,14 +239,20 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             raise ValueError(f"`max_epochs` must be at least 1, found {max_epochs}.")
         if not 0 < train_size <= 1:
             raise ValueError(f"`train_size` must be in (0, 1], found {train_size}.")
+        views = as_compose(self._augmentation if augmentation is None else augmentation)
+        minibatches = as_sampling(self._sampling if sampling is None else sampling)
+        if views.needs_neighbors or minibatches.needs_neighbors:
+            space_nd = self._neighbor_space(use_rep)
+            batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
+            views, minibatches = views.bind(space_nd, batch), minibatches.bind(space_nd)
         splitter = TwoViewDataSplitter(
             self.adata_manager,
             train_size,
             validation_size,
             seed=int(torch.randint(2**31, ())),
             batch_size=batch_size,
-            augmentation=as_compose(self._augmentation if augmentation is None else augmentation),
-            sampling=as_sampling(self._sampling if sampling is None else sampling),
+            augmentation=views,
+            sampling=minibatches,
         )
         if validates and splitter.n_val == 0:
             raise ValueError(
@@ -248,7 +260,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             )
         if validates and not early_stopping:
             trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
-        steps_per_epoch = n_minibatches(splitter.n_train, batch_size)
+        steps_per_epoch = splitter.steps_per_epoch
         max_epochs = max_epochs or -(-N_STEPS // steps_per_epoch)
         plan = ContrastiveTrainingPlan(
             self.module,
@@ -258,6 +270,9 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             schedule=schedule,
             warmup=warmup,
         )
+        if views.refresh_every or minibatches.refresh_every:
+            embed = partial(self._embed, RowReader(self._expression(None)), np.arange(self.adata.n_obs))
+            trainer_kwargs["callbacks"] = [*trainer_kwargs.get("callbacks", []), RefreshNeighbors(embed)]
         runner = TrainRunner(
             self,
             training_plan=plan,
@@ -277,7 +292,6 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             self.module.train()
             runner()
 
-    @torch.inference_mode()
     def get_latent_representation(
         self,
         adata: AnnData | None = None,
@@ -318,13 +332,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             raise ValueError(f"`batch_size` must be at least 1, found {batch_size}.")
         reader = RowReader(self._expression(adata))
         cells = as_row_numbers(indices, reader.shape[0])
-        self.module.eval()
-        parts = []
-        for start in range(0, max(cells.size, 1), batch_size or 1024):
-            csr, rows = reader.read(cells[start : start + (batch_size or 1024)])
-            x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
-            parts.append(self.module.represent(x_ng.to(self.device), projection=projection).cpu().numpy())
-        return np.concatenate(parts)
+        return self._embed(reader, cells, batch_size=batch_size or 1024, projection=projection)
 
     @property
     def history(self) -> dict[str, pd.DataFrame] | None:
@@ -363,6 +371,24 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             f"{type(self).__name__}({parameters}), {'trained' if self.is_trained else 'not trained'}: "
             f"{stats.n_cells} cells × {stats.n_vars} genes, {stats.n_batch} batches"
         )
+
+    @torch.inference_mode()
+    def _embed(
+        self, reader: RowReader, cells: np.ndarray, *, batch_size: int = 1024, projection: bool = False
+    ) -> np.ndarray:
+        self.module.eval()
+        parts = []
+        for start in range(0, max(cells.size, 1), batch_size):
+            csr, rows = reader.read(cells[start : start + batch_size])
+            x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
+            parts.append(self.module.represent(x_ng.to(self.device), projection=projection).cpu().numpy())
+        return np.concatenate(parts)
+
+    def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
+        if use_rep is not None:
+            return graph.representation(self.adata, use_rep=use_rep)
+        csr, _ = RowReader(self._expression(None)).read(np.arange(self.adata.n_obs))
+        return graph.representation(AnnData(csr))
 
     def _expression(self, adata: AnnData | None) -> Any:
         if adata is None and self.adata is None:

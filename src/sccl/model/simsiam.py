@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sccl import module
 from sccl.model.clmodel import CLModel
@@ -10,6 +10,9 @@ from sccl.model.clmodel import CLModel
 
 class SimSiam(CLModel):
     """SimSiam (Chen & He, CVPR 2021): a view predicts the other, which gets no gradient.
+
+    Trained by default on minibatches of 64 cells. On 1500 cells, in 60 epochs, as many as 256 left it with less of the
+    cell types (neighbour purity .79 in place of .83 to .86).
 
     Parameters
     ----------
@@ -35,3 +38,4 @@ class SimSiam(CLModel):
     """
 
     _architecture_cls: ClassVar = module.SimSiam
+    _train_defaults: ClassVar[dict[str, Any]] = {"batch_size": 64}

@@ -28,7 +28,8 @@ class BYOL(MomentumArchitecture):
     n_projection
         Width of their outputs, ≥ 1. Reference: 64; paper: 256.
     momentum
-        Of the target at the first step, in ``[0, 1]``; 1 at the last. Reference and paper: 0.996.
+        Of the target at the first step, in ``[0, 1]``; 1 at the last. Reference and paper: 0.996; paper,
+        for shorter trainings: 0.99.
 
     Raises
     ------

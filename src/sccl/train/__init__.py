@@ -2,5 +2,6 @@
 
 from sccl.train.diagnostics import alignment, effective_rank, uniformity
 from sccl.train.plan import ContrastiveTrainingPlan
+from sccl.train.refresh import RefreshNeighbors
 
-__all__ = ["ContrastiveTrainingPlan", "alignment", "effective_rank", "uniformity"]
+__all__ = ["ContrastiveTrainingPlan", "RefreshNeighbors", "alignment", "effective_rank", "uniformity"]

@@ -1,0 +1,77 @@
+"""A mutual nearest neighbour of another batch in the cell's place."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+
+from sccl import graph
+from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.neighbors import check_counts, draw_neighbor, require
+
+if TYPE_CHECKING:
+    import torch
+
+REPLACE = 5
+
+
+@dataclass(frozen=True)
+class CrossBatchPositive(Augmentation):
+    """Let the second view start from a mutual nearest neighbour in another batch instead of the cell itself.
+
+    The two views then are two cells that the batches agree to be alike, and the batch effect is part of what the
+    model learns to ignore. Put it first: what was done to the view before is lost. Cells without such a neighbour
+    keep their place.
+
+    Parameters
+    ----------
+    p
+        Chance that the second view of a cell starts from its neighbour, in ``[0, 1]``.
+    k_anchor
+        Nearest neighbours that two cells must be among, both ways, to be mutual.
+    refine
+        Keep only the pairs that a two-component mixture calls similar, see :func:`sccl.graph.refine_pairs`.
+
+    References
+    ----------
+    Haghverdi et al., Nature Biotechnology 2018; CLAIRE: Yan et al., Bioinformatics 2023.
+    """
+
+    p: float = 0.5
+    k_anchor: int = 5
+    refine: bool = False
+
+    needs_neighbors: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_unit_interval(self, "p")
+        check_counts(self, "k_anchor")
+
+    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+        """Find the mutual nearest neighbours of every two batches."""
+        pairs = graph.mutual_nearest_neighbors(embedding_nd, batch, k=self.k_anchor, refine=self.refine)
+        bound = copy(self)
+        object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, len(embedding_nd)))
+        return bound
+
+    @property
+    def n_partners(self) -> int:
+        """One."""
+        return 1
+
+    def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:
+        """Choose a random one of each cell's mutual nearest neighbours, for the second view."""
+        if view == 0:
+            return np.full((1, cells.size), -1)
+        return draw_neighbor(require(self, "_anchors"), cells, keys)[None]
+
+    def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Put the neighbours in the cells' place."""
+        return partners_png[0]
+
+    def operation(self) -> Operation:
+        """Return the instruction of the fused pass."""
+        return Operation(REPLACE, ())

@@ -1,0 +1,14 @@
+"""From a sparse row to a dense one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True)
+def scatter_row(x, row, data, indices, indptr):
+    """Overwrite ``x`` with a row of a CSR matrix."""
+    x[:] = np.float32(0.0)
+    for j in range(indptr[row], indptr[row + 1]):
+        x[indices[j]] = data[j]

@@ -1,0 +1,81 @@
+"""The contract of a way to sample."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+
+
+class Sampling(ABC):
+    """A way to divide the cells of an epoch into minibatches; subclasses are frozen dataclasses.
+
+    Attributes
+    ----------
+    needs_neighbors
+        Whether it must know who is near whom (:meth:`bind`) before it can sample.
+    refresh_every
+        Number of epochs after which it wants to see the embedding that is being learned (:meth:`bind`), or None.
+    """
+
+    needs_neighbors: ClassVar[bool] = False
+    refresh_every: int | None = None
+
+    @abstractmethod
+    def pools(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Say which cells may share a minibatch.
+
+        Parameters
+        ----------
+        cells
+            Row numbers of the cells to train on, shape ``(n_cells,)``.
+        batch
+            Codes of their experimental batches, shape ``(n_cells,)``.
+        batch_size
+            Size that minibatches do not exceed.
+        rng
+            The epoch's source of randomness.
+
+        Returns
+        -------
+        Row numbers, one array per pool, each of at least two cells if there are two. Their sizes are the same in every
+        epoch.
+        """
+
+    def arrange(self, pool: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """Put a pool in the order in which it is cut into minibatches; at random unless there is a reason."""
+        return rng.permutation(pool)
+
+    def minibatches(
+        self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Divide one epoch, arguments as for :meth:`pools`; minibatches come in random order.
+
+        Returns
+        -------
+        Row numbers, one array per minibatch, each of at least two cells if there are two.
+        """
+        parts = [
+            part
+            for pool in self.pools(cells, batch, batch_size=batch_size, rng=rng)
+            for part in split_evenly(self.arrange(pool, batch_size=batch_size, rng=rng), batch_size)
+        ]
+        return [parts[i] for i in rng.permutation(len(parts))]
+
+    def bind(self, embedding_nd: np.ndarray) -> Self:
+        """Return this way of sampling with the neighbours of all cells in an embedding, cells × dimensions."""
+        return self
+
+
+def split_evenly(cells: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Divide cells into the fewest minibatches of at most ``batch_size``, of sizes that differ by at most one.
+
+    None holds a single cell unless there is only one: then they are a little larger than ``batch_size``.
+    """
+    return np.array_split(cells, n_minibatches(cells.size, batch_size))
+
+
+def n_minibatches(n_cells: int, batch_size: int) -> int:
+    """Return into how many minibatches a pool of ``n_cells`` is divided."""
+    return max(min(-(-n_cells // batch_size), n_cells // 2), 1)
