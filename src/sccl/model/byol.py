@@ -20,8 +20,8 @@ class BYOL(CLModel):
     n_projection
         Width of their outputs, ≥ 1.
     momentum
-        Of the slow copy at the first step, in ``[0, 1]``; 1 at the last. Short trainings (a
-        thousand steps) do better with 0.99.
+        Of the slow copy at the first step, in ``[0, 1]``; 1 at the last. Reference: 0.996, for
+        trainings of many thousand steps; default: 0.99.
 
     See Also
     --------

@@ -10,8 +10,7 @@ from sccl.model.moco import MoCo
 class CLEAR(MoCo):
     """CLEAR (Han et al., Briefings in Bioinformatics 2022): MoCo, with the paper's settings, on the preset ``"clear"``.
 
-    Trained by default on minibatches of 512. These make few steps, so the slow encoder is let follow a little faster than
-    MoCo's.
+    Trained by default on minibatches of 512.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ class MoCo(CLModel):
     memory_bank_size
         Number of keys in the queue, ≥ 1.
     momentum
-        Of the slow encoder at the first step, in ``[0, 1]``; 1 at the last. Short trainings (a
-        thousand steps) do better with 0.99.
+        Of the slow encoder at the first step, in ``[0, 1]``; 1 at the last. Reference: 0.996, for
+        trainings of many thousand steps; default: 0.99.
     symmetric
         Let both views be queries and both be keys.
 

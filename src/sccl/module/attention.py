@@ -11,7 +11,7 @@ class AttentionEncoder(nn.Module):
 
     A gene's vector is its embedding times its value, and its attention the softmax, over the genes that the cell
     expresses, of a score of that vector. Being linear in the value, the score and the pooling are products of matrices:
-    nothing of the size cells × genes × dimensions is ever made, and 512 × 4000 values take about 50 MB.
+    nothing of the size cells × genes × dimensions (1 GB for 512, 4000 and 128) is ever made.
 
     Parameters
     ----------

@@ -34,7 +34,8 @@ class MoCo(MomentumArchitecture):
     memory_bank_size
         Number of keys in the queue, ≥ 1. Reference: 2048; paper: 65536.
     momentum
-        Of the target at the first step, in ``[0, 1]``; 1 at the last. Reference: 0.996; paper: constant 0.999.
+        Of the target at the first step, in ``[0, 1]``; 1 at the last. Reference: 0.996, paper: constant 0.999, both for
+        longer trainings: in a thousand steps so slow a target hardly leaves its start.
     symmetric
         Let both views be queries and both be keys. Papers: no; CLAIRE: yes.
 
@@ -56,7 +57,7 @@ class MoCo(MomentumArchitecture):
         n_projection: int = 64,
         temperature: float = 0.5,
         memory_bank_size: int = 2048,
-        momentum: float = 0.996,
+        momentum: float = 0.99,
         symmetric: bool = False,
     ) -> None:
         check_widths(n_latent=n_latent, n_projection=n_projection, memory_bank_size=memory_bank_size)

@@ -15,6 +15,7 @@ from sccl.module.ranges import check_momentum
 if TYPE_CHECKING:
     from sccl.module.encoder import Encoder
 
+
 class MomentumArchitecture(Architecture):
     """An architecture whose target is a moving average of its own encoder and projector.
 

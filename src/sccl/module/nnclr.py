@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class NNCLR(Architecture):
     """A cell's view is to predict the nearest neighbour of its other view, among many recent cells.
 
-    Until the queue is full the neighbour of a cell is the cell itself. As in the reference the predictions repel each
+    Until the queue is full the neighbour of a cell is the cell itself; where it is larger than the number of cells, it may
+    be the same cell as it was before. As in the reference the predictions repel each
     other, too; in the paper only neighbours and predictions do.
 
     Parameters

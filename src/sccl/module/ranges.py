@@ -16,7 +16,7 @@ def check_widths(**widths: int) -> None:
     ValueError
         Naming the argument, its range and what was found; so do all functions here.
     """
-    _check(widths, "a whole number of at least 1", lambda value: isinstance(value, Integral) and value >= 1)
+    _check(widths, "a whole number of at least 1", lambda value: isinstance(value, Integral) and int(value) >= 1)
 
 
 def check_positive(**values: float) -> None:

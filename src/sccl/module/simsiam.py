@@ -25,9 +25,10 @@ class SimSiam(Architecture):
         Width of the projector's two hidden layers, ≥ 1: three times Linear · BatchNorm with ReLU between, the last
         BatchNorm not affine. Reference: 64; paper: 2048.
     n_projection
-        Width of its output, ≥ 1. Reference: 32; paper: 2048.
+        Width of its output, ≥ 1. Reference: 32, which keeps less of the cell types; paper: 2048.
     n_hidden_predictor
-        Width of the predictor's hidden layer, Linear · BatchNorm · ReLU · Linear, ≥ 1. Reference: 16; paper: 512.
+        Width of the predictor's hidden layer, Linear · BatchNorm · ReLU · Linear, ≥ 1. Reference: 16; paper: 512, a
+        quarter of the projection.
 
     Raises
     ------
@@ -44,8 +45,8 @@ class SimSiam(Architecture):
         n_latent: int,
         *,
         n_hidden_projector: int = 64,
-        n_projection: int = 32,
-        n_hidden_predictor: int = 16,
+        n_projection: int = 64,
+        n_hidden_predictor: int = 32,
     ) -> None:
         super().__init__()
         check_widths(

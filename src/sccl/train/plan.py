@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from sccl.train.diagnostics import alignment, effective_rank, uniformity
 
 if TYPE_CHECKING:
+    from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
     from torch import Tensor
 
     from sccl.module import ContrastiveModule
@@ -88,7 +89,7 @@ class ContrastiveTrainingPlan(pl.LightningModule):
         self._last: ContrastiveOutput | None = None
         self._has_warned = False
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW and the schedule of its learning rate, which moves with every step."""
         learning = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(learning, lr=self.lr, weight_decay=self.weight_decay, fused=True)
@@ -117,6 +118,7 @@ class ContrastiveTrainingPlan(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the epoch and look for collapse."""
         last, self._last = self._last, None
+        assert last is not None  # an epoch has at least one step
         train_loss = torch.stack(self._losses).mean()
         self._losses = []
         if not train_loss.isfinite():
