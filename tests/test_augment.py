@@ -110,7 +110,12 @@ def test_crossover_takes_its_fraction_from_one_other_cell(x, path, fraction):
 
 def test_crossover_draws_partners_evenly_from_the_pool_and_never_the_cell_itself():
     cells, pool = np.repeat(np.arange(0, 20), 500), np.arange(0, 40, 2)
-    epochs = [CrossOver(p=1.0).partners(cells, np.random.default_rng(i).integers(2**64, size=cells.size, dtype=np.uint64), view=0, pool=pool)[0] for i in range(3)]
+    epochs = [
+        CrossOver(p=1.0).partners(
+            cells, np.random.default_rng(i).integers(2**64, size=cells.size, dtype=np.uint64), view=0, pool=pool
+        )[0]
+        for i in range(3)
+    ]
     drawn = np.concatenate(epochs)
     assert set(drawn) == set(pool)
     assert not (drawn == np.tile(cells, 3)).any()

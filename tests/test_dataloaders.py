@@ -51,9 +51,7 @@ def epoch_of(loader, epoch):
 @given(n_cells=st.integers(1, 700), batch_size=st.integers(2, 300))
 def test_every_cell_once_and_none_alone(n_cells, batch_size):
     cells = np.random.default_rng(0).permutation(n_cells)
-    parts = UniformSampling().minibatches(
-        cells, np.zeros(n_cells), batch_size=batch_size, rng=np.random.default_rng(1)
-    )
+    parts = UniformSampling().minibatches(cells, np.zeros(n_cells), batch_size=batch_size, rng=np.random.default_rng(1))
     sizes = [part.size for part in parts]
     assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(n_cells))
     assert len(parts) == n_minibatches(n_cells, batch_size)
@@ -163,7 +161,11 @@ def test_rows_are_read_from_any_form_without_changing_it(form):
         "int": lambda: csr_matrix(counts.astype(np.int32)),
         "float64": lambda: csr_matrix(counts.astype(np.float64)),
         "duplicates": lambda: csr_matrix(
-            (np.ones(counts.sum()), np.repeat(np.tile(np.arange(9), 20), counts.ravel()), np.r_[0, counts.sum(1).cumsum()]),
+            (
+                np.ones(counts.sum()),
+                np.repeat(np.tile(np.arange(9), 20), counts.ravel()),
+                np.r_[0, counts.sum(1).cumsum()],
+            ),
             shape=(20, 9),
         ),
     }[form]()
@@ -185,7 +187,13 @@ def test_float32_csr_is_read_without_a_copy(adata):
 def test_a_split_is_random_complete_and_follows_the_seed(adata):
     def split(seed):
         splitter = TwoViewDataSplitter(
-            manager_of(adata), 0.7, 0.2, seed=seed, batch_size=32, augmentation=preset("clear"), sampling=as_sampling(None)
+            manager_of(adata),
+            0.7,
+            0.2,
+            seed=seed,
+            batch_size=32,
+            augmentation=preset("clear"),
+            sampling=as_sampling(None),
         )
         splitter.setup()
         return splitter

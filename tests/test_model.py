@@ -135,7 +135,7 @@ def test_genes_are_matched_by_name(trained):
         trained.get_latent_representation(adata[:, 3:].copy())
     doubled = adata.copy()
     doubled.var_names = [*doubled.var_names[:-1], doubled.var_names[0]]
-    with pytest.raises(ValueError, match="lacks 1|more than once"):
+    with pytest.raises(ValueError, match=r"lacks 1|more than once"):
         trained.get_latent_representation(doubled)
 
 

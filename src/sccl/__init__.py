@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sccl import augment, benchmark, dataloaders, datasets, graph, model, module, pp, train
-    from sccl.model import BYOL, CLEAR, DCL, NNCLR, BarlowTwins, CLModel, Concerto, MoCo, SimCLR, SimSiam, TiCo, VICReg
+    from sccl.model import (
+        BYOL,
+        CLAIRE,
+        CLEAR,
+        DCL,
+        NNCLR,
+        BarlowTwins,
+        CLModel,
+        Concerto,
+        MoCo,
+        SimCLR,
+        SimSiam,
+        TiCo,
+        VICReg,
+    )
 
 __version__ = version("sccl")
 
@@ -16,6 +30,7 @@ _ROOMS = ("augment", "benchmark", "dataloaders", "datasets", "graph", "model", "
 _MODELS = (
     "BarlowTwins",
     "BYOL",
+    "CLAIRE",
     "CLEAR",
     "CLModel",
     "Concerto",

@@ -92,9 +92,7 @@ def view_of_one_cell(x: np.ndarray, row: np.ndarray) -> np.ndarray:
 
 def cell_by_cell_views(x: np.ndarray, cells: np.ndarray) -> torch.Tensor:
     """Two views per cell, one cell after the other, then stacked: how a map-style dataset makes them."""
-    views = [
-        torch.stack([torch.from_numpy(view_of_one_cell(x, x[cell])) for cell in cells]) for _ in range(2)
-    ]
+    views = [torch.stack([torch.from_numpy(view_of_one_cell(x, x[cell])) for cell in cells]) for _ in range(2)]
     return torch.stack(views)
 
 

@@ -79,7 +79,9 @@ class Augmentation(ABC):
         -------
         int64 row numbers, shape ``(n_partners, n_cells)``; a cell that lacks one, -1, is not changed.
         """
-        raise NotImplementedError(f"{type(self).__name__} declares n_partners={self.n_partners} but does not choose them.")
+        raise NotImplementedError(
+            f"{type(self).__name__} declares n_partners={self.n_partners} but does not choose them."
+        )
 
     def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
         """Return this augmentation with the neighbours that it borrows from.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sccl.augment.base import Augmentation
-from sccl.augment.fused import run_fused
+from sccl.augment.base import Augmentation, Operation
 from sccl.augment.function import Function
+from sccl.augment.fused import run_fused
 from sccl.augment.plan import Step, draw_steps
 
 if TYPE_CHECKING:
@@ -37,7 +36,9 @@ class Compose:
 
     augmentations: tuple[Augmentation, ...]
 
-    def __init__(self, augmentations: Iterable[Augmentation | Compose | Callable[[torch.Tensor], torch.Tensor]]) -> None:
+    def __init__(
+        self, augmentations: Iterable[Augmentation | Compose | Callable[[torch.Tensor], torch.Tensor]]
+    ) -> None:
         flat: list[Augmentation] = []
         for item in augmentations:
             if isinstance(item, Compose):
@@ -103,22 +104,21 @@ class Compose:
         steps
             What :meth:`draw` gave, with partners as rows of ``csr``.
         """
-        view, pending_rows = out.numpy(), rows
-        for in_kernel, group in groupby(zip(self.augmentations, steps, strict=True), key=_is_fused):
-            if in_kernel:
-                program = [(augmentation.operation(), step) for augmentation, step in group]
-                run_fused(csr, pending_rows, program, view)
-            else:
-                if pending_rows is not None:
-                    run_fused(csr, pending_rows, [], view)
-                for augmentation, step in group:
-                    partners_png = out.new_empty((len(step.partners), *out.shape))
-                    for partner_ng, partner_rows in zip(partners_png, step.partners, strict=True):
-                        run_fused(csr, partner_rows, [], partner_ng.numpy())
-                    out.copy_(_apply(augmentation, out, partners_png, step))
-            pending_rows = None
-        if pending_rows is not None:
-            run_fused(csr, pending_rows, [], view)
+        view = out.numpy()
+        pending: np.ndarray | None = rows
+        program: list[tuple[Operation, Step]] = []
+        for augmentation, step in zip(self.augmentations, steps, strict=True):
+            operation = augmentation.operation()
+            if operation is not None:
+                program.append((operation, step))
+                continue
+            run_fused(csr, pending, program, view)
+            pending, program = None, []
+            partners_png = out.new_empty((len(step.partners), *out.shape))
+            for partner_ng, partner_rows in zip(partners_png, step.partners, strict=True):
+                run_fused(csr, partner_rows, [], partner_ng.numpy())
+            out.copy_(_apply(augmentation, out, partners_png, step))
+        run_fused(csr, pending, program, view)
         return out
 
     def apply(self, x_ng: torch.Tensor, partners: list[torch.Tensor], steps: list[Step]) -> torch.Tensor:
@@ -155,10 +155,6 @@ class Compose:
         steps = self.draw(cells, pool=cells, seed=seed, epoch=0, view=0)
         partners = [x_ng[torch.as_tensor(step.partners, device=x_ng.device)] for step in steps]
         return self.apply(x_ng, partners, steps)
-
-
-def _is_fused(item: tuple[Augmentation, Step]) -> bool:
-    return item[0].operation() is not None
 
 
 def _apply(augmentation: Augmentation, x_ng: torch.Tensor, partners_png: torch.Tensor, step: Step) -> torch.Tensor:

@@ -86,7 +86,9 @@ def to_config(augmentation: Compose) -> dict[str, dict[str, Any]]:
     for item in augmentation.augmentations:
         name = names.get(type(item))
         if name is None or name in config:
-            raise ValueError(f"`augmentation` cannot be written as a mapping: it holds {item!r} " + ("twice." if name else "."))
+            raise ValueError(
+                f"`augmentation` cannot be written as a mapping: it holds {item!r} " + ("twice." if name else ".")
+            )
         config[name] = asdict(item)  # type: ignore[call-overload]
     return config
 

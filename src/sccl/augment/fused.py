@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 MAX_PARAMETERS = 4
 
 
-def run_fused(
-    csr: csr_matrix, rows: np.ndarray | None, program: list[tuple[Operation, Step]], out: np.ndarray
-) -> None:
+def run_fused(csr: csr_matrix, rows: np.ndarray | None, program: list[tuple[Operation, Step]], out: np.ndarray) -> None:
     """Run a program on every row of a view.
 
     Parameters

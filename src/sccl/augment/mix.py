@@ -34,7 +34,7 @@ def as_modes(mode: Mode | Sequence[Mode], *, owner: str = "mix") -> tuple[Mode, 
     modes = (mode,) if isinstance(mode, str) else tuple(mode)
     if not modes or not set(modes) <= set(MODES):
         raise ValueError(f"{owner}: `mode` must be one or some of {MODES}, found {mode!r}.")
-    return modes  # type: ignore[return-value]
+    return modes
 
 
 def mix_operation(alpha: float, draw_alpha: bool, mode: Mode | Sequence[Mode], *, replaces: bool) -> Operation:
@@ -111,11 +111,12 @@ def mix_row(x, lent, data, indices, indptr, parameters, key, other, bits):
             x[gene] = own32 * x[gene] + rest32 * other[gene]
     elif mode == 1:
         for gene in range(x.size):
-            # A zero of either is a zero of the mean, unless the other has no weight at all.
             if x[gene] > 0 and other[gene] > 0:
                 x[gene] = x[gene] ** own32 * other[gene] ** rest32
-            elif x[gene] <= 0 or own < 1:
-                x[gene] = 0.0
+            elif own32 > 0 and rest32 > 0:
+                x[gene] = 0.0  # a zero of either is a zero of the mean
+            else:
+                x[gene] = max(x[gene] if own32 > 0 else other[gene], np.float32(0.0))
     else:
         limit = threshold(alpha)
         fill_bits(combine(key, 2), bits)

@@ -13,23 +13,28 @@ from sccl.augment.swap import InnerSwap
 
 PRESETS: dict[str, Compose] = {
     "clear": Compose([Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25)]),
-    "base": Compose([Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25), BBKNN(0.5, k=10)]),
+    "base": Compose(
+        [Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25), BBKNN(0.5, k=10, mode=("exchange", "interpolate"))]
+    ),
     "combi": Compose([Mask(0.5), GaussianNoise(0.2, 0.3), InnerSwap(0.3), CrossOver(0.25), BBKNN(0.3, k=5)]),
     "ours": Compose([MNN(0.5, k=3), Mask(0.5), GaussianNoise(0.2, 0.3), InnerSwap(0.3)]),
+    "claire": Compose([MNN(0.5, k=10, p=1.0, refine=True, refresh_every=5)]),
 }
 
 
 def preset(name: str) -> Compose:
-    """Return a named composition. Those of the reference benchmark, corrected, each step with chance 0.5 per view.
+    """Return a named composition. Those of the reference benchmark are corrected; each of their steps has chance 0.5.
 
     Parameters
     ----------
     name
         ``"clear"``: mask 20 % → gaussian noise on 80 % (σ 0.2) → swap 10 % → cross over 25 %, as in CLEAR (Han et al.,
         Briefings in Bioinformatics 2022).
-        ``"base"``: the same → BBKNN (α 0.5, k 10, exchange).
+        ``"base"``: the same → BBKNN (α 0.5, k 10, exchange or interpolate).
         ``"combi"``: mask 50 % → noise on 30 % → swap 30 % → cross over 25 % → BBKNN (α 0.3, k 5, exchange).
         ``"ours"``: MNN (α 0.5, k 3, interpolate) → mask 50 % → noise on 30 % → swap 30 %.
+        ``"claire"``: MNN (α 0.5, k 10, interpolate) on every view, its pairs refined now and after every 5 epochs, as in
+        CLAIRE (Yan et al., Bioinformatics 2023).
 
     Raises
     ------

@@ -42,7 +42,9 @@ class ReleasedMNN(MNN):
             members = np.flatnonzero(np.asarray(batch) == name)
             within_batch[members] = np.arange(members.size)
         misread = copy(bound)
-        object.__setattr__(misread, "_anchors", graph.pairs_as_graph(within_batch[require(bound, "_pairs")], len(batch)))
+        object.__setattr__(
+            misread, "_anchors", graph.pairs_as_graph(within_batch[require(bound, "_pairs")], len(batch))
+        )
         return misread
 
     def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:

@@ -56,7 +56,12 @@ class TwoViewDataSplitter(DataSplitter):
         seed: int,
         **kwargs: Any,
     ) -> None:
-        how = {"batch_size": batch_size, "sampling": sampling, "augmentation": augmentation, "seed": seed}
+        how: dict[str, Any] = {
+            "batch_size": batch_size,
+            "sampling": sampling,
+            "augmentation": augmentation,
+            "seed": seed,
+        }
         # `drop_last` keeps the base class from moving left-over cells about: here there are none.
         super().__init__(adata_manager, train_size, validation_size, drop_last=True, **how, **kwargs)
         self._how, self._seed = how, seed

@@ -2,6 +2,7 @@
 
 from sccl.model.barlowtwins import BarlowTwins
 from sccl.model.byol import BYOL
+from sccl.model.claire import CLAIRE
 from sccl.model.clear import CLEAR
 from sccl.model.clmodel import CLModel
 from sccl.model.concerto import Concerto
@@ -15,6 +16,7 @@ from sccl.model.vicreg import VICReg
 
 __all__ = [
     "BYOL",
+    "CLAIRE",
     "CLEAR",
     "DCL",
     "NNCLR",

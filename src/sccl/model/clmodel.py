@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from sccl.augment import Augmentation
     from sccl.dataloaders import Sampling
+    from sccl.train.plan import Schedule
 
 # Without `max_epochs` a model trains for about this many steps, however many cells there are.
 N_STEPS = 1000
@@ -103,7 +104,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
     ) -> None:
         super().__init__(adata, registry)
         # The registry is shared with other models of the same data; its model's name is not.
-        self.registry_ = {**self.registry_, _MODEL_NAME_KEY: type(self).__name__}
+        self.registry_: dict[str, Any] = {**self.registry_, _MODEL_NAME_KEY: type(self).__name__}
         known = list(inspect.signature(self._architecture_cls).parameters)[1:]
         check_unknown(architecture_kwargs, known, owner=type(self).__name__)
         architecture_kwargs = {**self._architecture_defaults, **architecture_kwargs}
@@ -174,7 +175,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         batch_size: int | None = None,
         lr: float | None = None,
         weight_decay: float = 1e-6,
-        schedule: str = "cosine",
+        schedule: Schedule = "cosine",
         warmup: float = 0.05,
         train_size: float | None = None,
         validation_size: float | None = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -13,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Encoder(nn.Sequential):
-    """Linear · BatchNorm · ReLU · Linear · BatchNorm · Dropout.
+    """Linear · BatchNorm · ReLU, once per hidden layer, then Linear · BatchNorm · Dropout.
 
     Parameters
     ----------
     n_genes
         Width of the input.
     n_hidden
-        Width of the hidden layer.
+        Width of the hidden layer, ≥ 1; or several widths, one per hidden layer from the input on.
     n_latent
         Width of the representation.
     dropout_rate
@@ -32,16 +34,24 @@ class Encoder(nn.Sequential):
         If an argument is out of range.
     """
 
-    def __init__(self, n_genes: int, *, n_hidden: int = 128, n_latent: int = 64, dropout_rate: float = 0.0) -> None:
-        check_widths(n_hidden=n_hidden, n_latent=n_latent)
+    def __init__(
+        self,
+        n_genes: int,
+        *,
+        n_hidden: int | Sequence[int] = 128,
+        n_latent: int = 64,
+        dropout_rate: float = 0.0,
+    ) -> None:
+        widths = [*n_hidden] if isinstance(n_hidden, Sequence) else [n_hidden]
+        for width in widths:
+            check_widths(n_hidden=width)
+        check_widths(n_latent=n_latent)
         check_dropout(dropout_rate=dropout_rate)
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise([n_genes, *widths]):
+            layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU()]
         super().__init__(
-            nn.Linear(n_genes, n_hidden),
-            nn.BatchNorm1d(n_hidden),
-            nn.ReLU(),
-            nn.Linear(n_hidden, n_latent),
-            nn.BatchNorm1d(n_latent),
-            nn.Dropout(dropout_rate),
+            *layers, nn.Linear([n_genes, *widths][-1], n_latent), nn.BatchNorm1d(n_latent), nn.Dropout(dropout_rate)
         )
         self.n_genes, self.n_latent = n_genes, n_latent
 

@@ -23,7 +23,9 @@ class Sampling(ABC):
     refresh_every: int | None = None
 
     @abstractmethod
-    def pools(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    def pools(
+        self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
         """Say which cells may share a minibatch.
 
         Parameters

@@ -43,7 +43,9 @@ class BatchSampling(Sampling):
         if self.share not in get_args(Share):
             raise ValueError(f"BatchSampling: `share` must be one of {get_args(Share)}, found {self.share!r}.")
 
-    def pools(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    def pools(
+        self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
         """Return a pool per batch and one of all that are mixed."""
         own, mixed = [], []
         for name in np.unique(batch):

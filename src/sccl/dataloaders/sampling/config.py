@@ -57,6 +57,8 @@ def as_sampling(sampling: Sampling | str | Mapping[str, Any] | None) -> Sampling
         built[name] = dict(parameters or {})
     outer = [name for name in built if name != "neighbor"]
     if len(outer) > 1 or not built:
-        raise ValueError(f"`sampling` must name one of 'uniform' and 'batch', and 'neighbor' if wanted, found {sampling!r}.")
+        raise ValueError(
+            f"`sampling` must name one of 'uniform' and 'batch', and 'neighbor' if wanted, found {sampling!r}."
+        )
     within = BY_NAME[outer[0]](**built[outer[0]]) if outer else UniformSampling()
     return NeighborSampling(**{"within": within, **built["neighbor"]}) if "neighbor" in built else within

@@ -58,7 +58,9 @@ class NeighborSampling(Sampling):
         object.__setattr__(bound, "_neighbors", neighbors)
         return bound
 
-    def pools(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    def pools(
+        self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
         """Return the pools of ``within``."""
         return self.within.pools(cells, batch, batch_size=batch_size, rng=rng)
 

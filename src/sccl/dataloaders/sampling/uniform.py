@@ -13,6 +13,8 @@ from sccl.dataloaders.sampling.base import Sampling
 class UniformSampling(Sampling):
     """Any cells share a minibatch; every cell comes once per epoch."""
 
-    def pools(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    def pools(
+        self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
         """Return one pool."""
         return [cells]
