@@ -408,6 +408,53 @@ def test_clear_is_moco_with_its_own_settings(adata):
     assert model.trainer.num_training_batches == 2
 
 
+def test_claire_is_symmetric_moco_on_a_deeper_encoder_and_mutual_neighbours(adata, tmp_path):
+    shown = inspect.signature(sccl.CLAIRE).parameters
+    own = {"n_latent": 128, "n_projection": 128, "temperature": 0.07, "memory_bank_size": 2048, "symmetric": True}
+    assert {name: shown[name].default for name in own} == own
+    assert shown["n_hidden"].default == (500, 250)
+    torch.manual_seed(0)
+    model = sccl.CLAIRE(adata)
+    shapes = [tuple(layer.weight.shape) for layer in model.module.encoder if isinstance(layer, torch.nn.Linear)]
+    assert shapes == [(500, 50), (250, 500), (128, 250)]
+    steps = []
+
+    class Look(Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            steps.append(trainer.train_dataloader.sampler.augmentation.draw(cells, pool=cells, seed=0, epoch=0, view=1))
+
+    cells, batch = np.arange(100), adata.obs["batch"].to_numpy()
+    model.train(6, callbacks=[Look()], **QUIET)
+    first, last = (start[0].partners[0] for start in (steps[0], steps[-1]))
+    assert (batch[first] != batch)[first != cells].all()
+    assert (first != cells).any()
+    assert not np.array_equal(first, last)  # refined on the embedding after five epochs
+    assert all(start[0].applied.all() for start in steps)
+    model.save(tmp_path / "model")
+    loaded = sccl.CLAIRE.load(tmp_path / "model", adata)
+    assert np.array_equal(loaded.get_latent_representation(), model.get_latent_representation())
+
+
+def test_an_encoder_has_a_hidden_layer_per_width():
+    def encoder(**kwargs):
+        torch.manual_seed(0)
+        return Encoder(20, n_latent=N_LATENT, **kwargs)
+
+    one, same = encoder(n_hidden=7).state_dict(), encoder(n_hidden=[7]).state_dict()
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(
+        torch.nn.Linear(20, 7), torch.nn.BatchNorm1d(7), torch.nn.ReLU(), torch.nn.Linear(7, N_LATENT)
+    )
+    assert all(torch.equal(one[name], value) for name, value in plain.state_dict().items())
+    deep = encoder(n_hidden=(9, 7, 5))
+    assert [type(layer).__name__ for layer in list(deep)[:9]] == ["Linear", "BatchNorm1d", "ReLU"] * 3
+    assert deep(torch.rand(4, 20)).shape == (4, N_LATENT)
+    for wrong in (0, (9, 0), (9, 1.5)):
+        with pytest.raises(ValueError, match="`n_hidden` must be a whole number"):
+            encoder(n_hidden=wrong)
+
+
 @pytest.fixture(scope="module")
 def pbmc(real_data):
     adata = anndata.read_h5ad(real_data / "pbmc_3tech.h5ad")
@@ -427,4 +474,17 @@ def test_sixty_epochs_on_real_cells_keep_types_together_and_do_not_collapse(name
     neighbors = NearestNeighbors(n_neighbors=15).fit(z).kneighbors(return_distance=False)
     types = pbmc.obs["cell_type"].to_numpy()
     assert (types[neighbors] == types[:, None]).mean() >= 0.80
+    assert effective_rank(torch.from_numpy(z)) >= 8
+
+
+@pytest.mark.slow
+def test_claire_mixes_the_batches_of_real_cells_and_keeps_types_together(pbmc):
+    torch.manual_seed(0)
+    model = sccl.CLAIRE(pbmc)
+    model.train(120, **QUIET)
+    z = model.get_latent_representation()
+    neighbors = NearestNeighbors(n_neighbors=15).fit(z).kneighbors(return_distance=False)
+    types, batches = (pbmc.obs[key].to_numpy() for key in ("cell_type", "batch"))
+    assert (types[neighbors] == types[:, None]).mean() >= 0.75
+    assert (batches[neighbors] == batches[:, None]).mean() <= 0.6  # 0.86 on principal components
     assert effective_rank(torch.from_numpy(z)) >= 8

@@ -13,7 +13,7 @@ from sccl import graph
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
 from sccl.augment.keys import derive, integers
 from sccl.augment.mix import Mode, as_modes, mix, mix_operation
-from sccl.augment.neighbors import check_counts, require
+from sccl.augment.neighbors import check_counts, only_from, require
 
 if TYPE_CHECKING:
     import torch
@@ -97,7 +97,7 @@ class BBKNN(Augmentation):
             before = counts_nb[some].cumsum(axis=1)[np.arange(some.size), batch] - counts_nb[some, batch]
             within = integers(derive(key, 1), counts_nb[some, batch])
             drawn[i, some] = neighbors.indices[neighbors.indptr[cells[some]] + before + within]
-        return drawn
+        return only_from(pool, drawn, len(self._counts_nb))  # type: ignore[attr-defined]
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Mix every cell."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,14 @@ from sccl import graph, pp
 from sccl.augment.compose import Compose
 from sccl.augment.config import from_config
 from sccl.augment.csr import as_csr
+from sccl.augment.names import unknown
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from sccl.augment.reference import Semantics
+
+DATA_KEYS = ("data_path", "batch_key", "n_hvgs", "holdout_batch")
 
 
 class CellsDataset(Dataset):
@@ -43,9 +46,15 @@ class CellsDataset(Dataset):
 
     def __getitems__(self, cells: Sequence[int]) -> list[Any]:
         """Fetch a batch at once, as torch's data loader asks for it."""
-        rows = np.asarray(cells)
+        rows = self._rows(cells)
         x_ng = Compose([]).fill(torch.empty(rows.size, self.csr.shape[1]), self.csr, rows, [])
         return list(zip(x_ng, cells, strict=True))
+
+    def _rows(self, cells: Sequence[int]) -> np.ndarray:
+        rows = np.asarray(cells, dtype=np.int64)
+        for cell in rows[(rows < 0) | (rows >= len(self))]:
+            raise IndexError(f"There is no cell {cell}: the data set has cells 0 to {len(self) - 1}.")
+        return rows
 
 
 class TwoViewDataset(CellsDataset):
@@ -69,7 +78,7 @@ class TwoViewDataset(CellsDataset):
 
     def __getitems__(self, cells: Sequence[int]) -> list[Any]:
         """Fetch a batch at once, as torch's data loader asks for it."""
-        rows, pool = np.asarray(cells), np.arange(len(self))
+        rows, pool = self._rows(cells), np.arange(len(self))
         seed = int(torch.randint(2**63 - 1, ()))
         views = []
         for view in range(2):
@@ -118,6 +127,9 @@ def load_data(
             raise KeyError(f"`config` lacks {part!r}; it has {list(config)}.")
     augmentation = from_config(config["augmentation"], semantics=semantics)
     data = config["data"]
+    for key in data:
+        if key not in DATA_KEYS:
+            raise KeyError(unknown("key of `config['data']`", key, DATA_KEYS))
     if "data_path" not in data:
         raise KeyError(f"`config['data']` lacks 'data_path'; it has {list(data)}.")
     path = Path(data["data_path"])
@@ -129,10 +141,10 @@ def load_data(
         raise KeyError(f"`batch_key`: {batch_key!r} is not in adata.obs, which holds {list(adata.obs)}.")
     held_out = data.get("holdout_batch")
     if held_out is not None:
-        held_out = [held_out] if isinstance(held_out, str) else list(held_out)
+        held_out = list(held_out) if isinstance(held_out, Iterable) and not isinstance(held_out, str) else [held_out]
         absent = set(held_out) - set(adata.obs[batch_key])
         if absent:
-            raise ValueError(f"`holdout_batch`: {sorted(absent)} are no batches of adata.obs[{batch_key!r}].")
+            raise ValueError(f"`holdout_batch`: {sorted(map(str, absent))} are no batches of adata.obs[{batch_key!r}].")
         adata = adata[~adata.obs[batch_key].isin(held_out)].copy()
     pp.preprocess(adata, batch_key=batch_key, n_top_genes=data.get("n_hvgs", 2000))
     if augmentation.needs_neighbors:

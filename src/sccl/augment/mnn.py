@@ -13,7 +13,7 @@ from sccl import graph
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
 from sccl.augment.keys import derive
 from sccl.augment.mix import Mode, as_modes, mix, mix_operation
-from sccl.augment.neighbors import check_counts, draw_neighbor, require
+from sccl.augment.neighbors import check_counts, draw_neighbor, only_from, require
 
 if TYPE_CHECKING:
     import torch
@@ -79,13 +79,13 @@ class MNN(Augmentation):
     def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
         """Find the neighbours within batches and the mutual ones between them."""
         batch = np.asarray(batch)
+        pairs = graph.mutual_nearest_neighbors(embedding_nd, batch, k=self.k_anchor, refine=self.refine)
         within = np.full((len(batch), self.k), -1)
         for name in np.unique(batch):
             members = np.flatnonzero(batch == name)
             nearest, _ = graph.knn(embedding_nd[members], k=self.k)
             # From positions among the members to row numbers.
             within[members] = np.where(nearest >= 0, members[nearest], -1)
-        pairs = graph.mutual_nearest_neighbors(embedding_nd, batch, k=self.k_anchor, refine=self.refine)
         bound = copy(self)
         object.__setattr__(bound, "_within", graph.as_graph(within, len(batch), symmetric=False))
         object.__setattr__(bound, "_pairs", pairs)
@@ -103,10 +103,11 @@ class MNN(Augmentation):
         """Choose the cell that the view starts from, and the ones that are mixed into it."""
         within, anchors, start = require(self, "_within"), require(self, "_anchors"), cells
         if view == 1:
-            anchor = draw_neighbor(anchors, cells, derive(keys, 0))
+            anchor = only_from(pool, draw_neighbor(anchors, cells, derive(keys, 0)), anchors.degrees.size)
             start = np.where(anchor >= 0, anchor, cells)
-        mixed = [draw_neighbor(within, start, derive(keys, 1 + i)) for i in range(self.n_mixed)]
-        # A cell alone in its batch is mixed with itself.
+        drawn = np.stack([draw_neighbor(within, start, derive(keys, 1 + i)) for i in range(self.n_mixed)])
+        mixed = only_from(pool, drawn, within.degrees.size)
+        # A cell without a neighbour to borrow from is mixed with itself.
         return np.stack([start, *(np.where(rows >= 0, rows, start) for rows in mixed)])
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -37,6 +37,25 @@ def require(augmentation: Augmentation, name: str) -> Any:
     return getattr(augmentation, name)
 
 
+def only_from(pool: np.ndarray, rows: np.ndarray, n_cells: int) -> np.ndarray:
+    """Put -1 in the place of rows outside of the pool.
+
+    Parameters
+    ----------
+    pool
+        Row numbers that may be borrowed from, each once.
+    rows
+        Row numbers; -1 stays.
+    n_cells
+        Number of cells that the neighbours were looked for among.
+    """
+    if pool.size == n_cells:
+        return rows
+    may_lend = np.zeros(n_cells + 1, bool)  # the last one is that of row -1
+    may_lend[pool] = True
+    return np.where(may_lend[rows], rows, -1)
+
+
 def draw_neighbor(neighbors: Adjacency, cells: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Draw one neighbour per cell, all with equal chances.
 

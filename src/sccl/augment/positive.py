@@ -10,7 +10,7 @@ import numpy as np
 
 from sccl import graph
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
-from sccl.augment.neighbors import check_counts, draw_neighbor, require
+from sccl.augment.neighbors import check_counts, draw_neighbor, only_from, require
 
 if TYPE_CHECKING:
     import torch
@@ -64,9 +64,10 @@ class CrossBatchPositive(Augmentation):
 
     def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:
         """Choose a random one of each cell's mutual nearest neighbours, for the second view."""
+        anchors = require(self, "_anchors")
         if view == 0:
             return np.full((1, cells.size), -1)
-        return draw_neighbor(require(self, "_anchors"), cells, keys)[None]
+        return only_from(pool, draw_neighbor(anchors, cells, keys), anchors.degrees.size)[None]
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Put the neighbours in the cells' place."""

@@ -12,6 +12,7 @@ from sccl.augment.noise import GaussianNoise
 from sccl.augment.swap import InnerSwap
 
 PRESETS: dict[str, Compose] = {
+    "mask": Compose([Mask(0.4)]),
     "clear": Compose([Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25)]),
     "base": Compose(
         [Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25), BBKNN(0.5, k=10, mode=("exchange", "interpolate"))]

@@ -49,7 +49,7 @@ def read_reference(mapping: Mapping[str, Any], *, semantics: Semantics) -> list[
     """
     if semantics not in get_args(Semantics):
         raise ValueError(f"`semantics` must be one of {get_args(Semantics)}, found {semantics!r}.")
-    entries = {name: dict(entry) for name, entry in mapping.items() if name != "name"}
+    entries = {name: dict(entry or {}) for name, entry in mapping.items() if name != "name"}
     named = mapping.get("name")
     for name in [*entries, *([named] if named else [])]:
         if name not in PARAMETERS:

@@ -102,7 +102,7 @@ def score(
         rows = [
             _metrics(array, label_codes, batch_codes, before, seed=seed, n_jobs=n_jobs) for array in arrays.values()
         ]
-    return _with_aggregates(pd.DataFrame(rows, index=list(arrays), columns=[*BIO_CONSERVATION, *BATCH_CORRECTION]))
+    return with_aggregates(pd.DataFrame(rows, index=list(arrays), columns=[*BIO_CONSERVATION, *BATCH_CORRECTION]))
 
 
 def _metrics(
@@ -148,7 +148,8 @@ def _some_label_spans_batches(labels: np.ndarray, batch: np.ndarray) -> bool:
     return bool(of_label["nunique"].between(2, of_label["size"] - 1).any())
 
 
-def _with_aggregates(table: pd.DataFrame) -> pd.DataFrame:
+def with_aggregates(table: pd.DataFrame) -> pd.DataFrame:
+    """Add :data:`AGGREGATES` to a table of metrics, leaving undefined metrics out."""
     bio = table[list(BIO_CONSERVATION)].mean(axis=1)
     correction = table[list(BATCH_CORRECTION)].mean(axis=1)
     total = (0.6 * bio + 0.4 * correction).fillna(bio)

@@ -10,7 +10,7 @@ from sccl.model.moco import MoCo
 class CLEAR(MoCo):
     """CLEAR (Han et al., Briefings in Bioinformatics 2022): MoCo, with the paper's settings, on the preset ``"clear"``.
 
-    Trained by default on minibatches of 512.
+    Trained by default on minibatches of 512, sampled uniformly.
 
     Parameters
     ----------
@@ -33,4 +33,5 @@ class CLEAR(MoCo):
         "memory_bank_size": 1024,
     }
     _augmentation: ClassVar = "clear"
+    _sampling: ClassVar = "uniform"
     _train_defaults: ClassVar[dict[str, Any]] = {"batch_size": 512}

@@ -42,7 +42,9 @@ N_STEPS = 1000
 
 
 class CLModel(BaseModelClass, metaclass=SharedSetup):
-    """Contrastive model of single cells; as it stands the recommended recipe, which is SimCLR.
+    """Contrastive model of single cells; as it stands the recommended recipe.
+
+    That is SimCLR on minibatches of one experimental batch each, with masking as the only augmentation.
 
     Parameters
     ----------
@@ -83,8 +85,8 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
     # What a recipe is made of: a subclass sets those in which it differs.
     _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
     _architecture_defaults: ClassVar[dict[str, Any]] = {}
-    _augmentation: ClassVar[str] = "clear"
-    _sampling: ClassVar[str] = "uniform"
+    _augmentation: ClassVar[str] = "mask"
+    _sampling: ClassVar[str] = "batch"
     _train_defaults: ClassVar[dict[str, Any]] = {"batch_size": 256, "lr": 1e-3}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -192,10 +194,12 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             Number of passes over the training cells. None: as many as make about 1000 steps.
         augmentation
             What the two views are: the name of a preset, an augmentation or a composition, a torch function over
-            cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"clear"``.
+            cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"mask"``, if the model's documentation
+            names no other.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
-            object (see :func:`sccl.dataloaders.as_sampling`). None: ``"uniform"``.
+            object (see :func:`sccl.dataloaders.as_sampling`). None: ``"batch"``, if the model's documentation names no
+            other: with minibatches of one experimental batch, contrasts cannot use the batch effect.
         use_rep
             Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
             principal components.

@@ -65,11 +65,13 @@ class BatchSampling(Sampling):
 
 
 def _evened(pools: list[np.ndarray], batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Give every pool the same number of cells, repeating or leaving out some."""
-    total = sum(n_minibatches(pool.size, batch_size) for pool in pools)
-    n_each = max(round(total / max(len(pools), 1)), 1) * batch_size
+    """Give every pool the same number of minibatches, none of which holds a cell twice: whole rounds, then a part."""
+    numbers = [n_minibatches(pool.size, batch_size) for pool in pools]
+    n_each = max(round(sum(numbers) / max(len(pools), 1)), 1)
     evened = []
-    for pool in pools:
-        rounds = [rng.permutation(pool) for _ in range(-(-n_each // pool.size))]
-        evened.append(np.concatenate(rounds)[:n_each])
+    for pool, number in zip(pools, numbers, strict=True):
+        n_rounds, n_rest = divmod(n_each, number)
+        evened += [pool] * n_rounds
+        if n_rest:
+            evened.append(rng.permutation(pool)[: n_rest * batch_size])
     return evened

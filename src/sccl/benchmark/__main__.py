@@ -1,0 +1,5 @@
+import sys
+
+from sccl.benchmark.app import main
+
+sys.exit(main())

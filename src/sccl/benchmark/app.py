@@ -1,0 +1,78 @@
+"""The command ``sccl-bench``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from hydra import main as hydra_main
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from sccl.benchmark.run import Run
+from sccl.benchmark.schedule import run_all
+from sccl.benchmark.study import OptionError, Study, plan
+
+CONFIG_MODULE = "sccl.benchmark.conf"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a study: all runs that the options name and that are not complete yet.
+
+    Parameters
+    ----------
+    argv
+        Hydra's command line, see ``sccl-bench --help``; that of the process if None. With and without ``--multirun``,
+        several values of an option make several runs.
+
+    Returns
+    -------
+    The exit code: 0 if all runs are complete, 1 if some failed, 2 if an option was refused.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args = get_args_parser().parse_args(argv)
+    if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
+        _let_hydra_answer(argv)
+        return 0
+    try:
+        study = plan(
+            args.overrides,
+            config_module=args.config_path or CONFIG_MODULE,
+            config_name=args.config_name or "config",
+            config_dir=args.config_dir,
+        )
+    except OptionError as error:
+        print(f"sccl-bench: {error}", file=sys.stderr)
+        return 2
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"sccl-bench: {_without_search_path(error)}", file=sys.stderr)
+        return 2
+    return _report(study, run_all(study.runs, study.cluster))
+
+
+def _report(study: Study, states: dict[Run, str]) -> int:
+    complete = sum(state == "complete" for state in states.values())
+    print(f"{complete} of {len(states)} runs complete in {study.results}")
+    for run, state in states.items():
+        if state != "complete":
+            print(f"  {state}: {run.title}, see {run.directory}", file=sys.stderr)
+    if complete:
+        print(f"Read them: sccl-report {study.results}")
+    return 0 if complete == len(states) else 1
+
+
+def _let_hydra_answer(argv: list[str]) -> None:
+    """Leave --help, --cfg, --info and shell completion to hydra."""
+    sys.argv = [sys.argv[0], *argv]
+
+    @hydra_main(version_base="1.3", config_path="pkg://" + CONFIG_MODULE, config_name="config")
+    def answer(config: DictConfig) -> None:
+        raise AssertionError("hydra was asked for information, not for a run")
+
+    answer()
+
+
+def _without_search_path(error: Exception) -> str:
+    return str(error).partition("\nConfig search path")[0].strip()

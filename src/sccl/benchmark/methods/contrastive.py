@@ -1,0 +1,58 @@
+"""The models of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import scvi
+
+from sccl import augment
+from sccl import model as models
+from sccl.benchmark.data import Data
+from sccl.benchmark.methods.embedding import Embedding
+
+
+def embed(
+    data: Data,
+    *,
+    seed: int,
+    model: Mapping[str, Any],
+    augmentation: Mapping[str, Any],
+    sampling: Mapping[str, Any],
+    network: Mapping[str, Any],
+    training: Mapping[str, Any],
+    projection: bool = False,
+    semantics: augment.config.Semantics = "corrected",
+) -> Embedding:
+    """Train a model and embed all cells.
+
+    Parameters
+    ----------
+    data, seed
+        See :class:`sccl.benchmark.methods.Method`.
+    model
+        ``name``, one of :mod:`sccl.model`, and the architecture's hyper-parameters.
+    augmentation, semantics
+        See :func:`sccl.augment.from_config`; ``semantics`` concerns the reference's files alone.
+    sampling
+        See :func:`sccl.dataloaders.as_sampling`.
+    network
+        ``n_hidden``, ``n_latent`` and ``dropout_rate``.
+    training
+        Arguments of :meth:`sccl.CLModel.train`.
+    projection
+        Return the projector's output.
+    """
+    scvi.settings.seed = seed
+    adata = data.adata.copy()
+    hyper_parameters = dict(model)
+    cls = getattr(models, hyper_parameters.pop("name"))
+    cls.setup_anndata(adata, batch_key=data.batch_key)
+    trained = cls(adata, **network, **hyper_parameters)
+    is_reference = any("apply_prob" in step for step in augmentation.values())
+    views = augment.from_config(augmentation, semantics=semantics if is_reference else "corrected")
+    trained.train(augmentation=views, sampling=sampling, enable_progress_bar=False, **training)
+    return Embedding(
+        trained.get_latent_representation(projection=projection), trained.history["train_loss"].squeeze("columns")
+    )

@@ -1,0 +1,36 @@
+"""What a method is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sccl.benchmark.data import Data
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What a method returns.
+
+    Parameters
+    ----------
+    z_nd
+        The embedding, shape `(n_cells, n_dims)`, in the order of the cells.
+    loss
+        Loss of each epoch, if there is any.
+    """
+
+    z_nd: np.ndarray
+    loss: pd.Series | None = None
+
+
+class Method(Protocol):
+    """A function from cells to their embedding. It may change neither the cells nor anything of other runs."""
+
+    def __call__(self, data: Data, *, seed: int, **parameters: Any) -> Embedding:
+        """Embed the cells of ``data.adata``; ``data.adata.copy()`` may be changed."""

@@ -1,0 +1,13 @@
+"""Principal components: nothing is integrated."""
+
+from __future__ import annotations
+
+from sccl.benchmark.data import Data
+from sccl.benchmark.methods.embedding import Embedding
+
+
+def embed(data: Data, *, seed: int, n_comps: int = 50) -> Embedding:
+    """Return the first `n_comps` principal components, at most 50. They do not depend on the seed."""
+    if not 1 <= n_comps <= data.pca.shape[1]:
+        raise ValueError(f"`n_comps` must be between 1 and {data.pca.shape[1]}, found {n_comps}.")
+    return Embedding(data.pca[:, :n_comps])

@@ -1,0 +1,35 @@
+"""scANVI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import scvi
+
+from sccl.benchmark.data import Data
+from sccl.benchmark.methods.embedding import Embedding
+from sccl.benchmark.methods.scvi import train
+
+_UNKNOWN = "unknown to scANVI"
+
+
+def embed(
+    data: Data, *, seed: int, max_epochs: int | None = None, max_epochs_scanvi: int = 20, **parameters: Any
+) -> Embedding:
+    """Train scANVI (Xu et al., Molecular Systems Biology 2021) from scVI. It sees the labels that it is scored on.
+
+    Parameters
+    ----------
+    data, seed
+        See :class:`sccl.benchmark.methods.Method`.
+    max_epochs, max_epochs_scanvi
+        Of scVI (None: scvi-tools' heuristic), and of scANVI after it.
+    **parameters
+        Of :class:`scvi.model.SCVI`.
+    """
+    base = train(data, seed=seed, max_epochs=max_epochs, **parameters)
+    labels = data.labels.astype(object).where(data.labels.notna(), _UNKNOWN)
+    base.adata.obs[data.labels_key] = labels.astype("category").to_numpy()
+    model = scvi.model.SCANVI.from_scvi_model(base, unlabeled_category=_UNKNOWN, labels_key=data.labels_key)
+    model.train(max_epochs=max_epochs_scanvi, enable_progress_bar=False)
+    return Embedding(model.get_latent_representation(), model.history["elbo_train"].squeeze("columns"))

@@ -1,0 +1,97 @@
+"""The report as one HTML page that needs no other file and no network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import pandas as pd
+
+Cell = Callable[[Any], str]
+
+
+def render(title: str, sections: Sequence[tuple[str, str]]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    title
+        Text.
+    sections
+        Headings as text, contents as HTML.
+    """
+    body = "\n".join(f"<section><h2>{escape(heading)}</h2>\n{content}</section>" for heading, content in sections)
+    template = Template(files("sccl.benchmark").joinpath("page.html").read_text())
+    return template.substitute(title=escape(title), body=body)
+
+
+def note(text: str) -> str:
+    """Return a paragraph that explains what is shown."""
+    return f'<p class="note">{escape(text)}</p>\n'
+
+
+def sortable(table: pd.DataFrame, *, code: Sequence[str] = ()) -> str:
+    """Return a table whose rows a click on a heading sorts.
+
+    Parameters
+    ----------
+    table
+        Columns of numbers, of text, or of pairs (mean, sd), which are sorted by their mean.
+    code
+        Columns to be set as code.
+    """
+    numeric = {name: name not in code and _is_numeric(table[name]) for name in table}
+    heads = "".join(f"<th{_number(numeric[name])}>{escape(str(name))}</th>" for name in table)
+    rows = []
+    for values in table.itertuples(index=False, name=None):
+        cells = []
+        for name, value in zip(table, values, strict=True):
+            key = value[0] if isinstance(value, tuple) else value
+            sort_key = f' data-value="{"" if math.isnan(key) else key}"' if numeric[name] else ""
+            text = escape(_text(value))
+            cells.append(f"<td{_number(numeric[name])}{sort_key}>{f'<code>{text}</code>' if name in code else text}</td>")
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return (
+        f'<div class="wide"><table class="sortable"><thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>{'\n'.join(rows)}</tbody></table></div>\n"
+    )
+
+
+def heat_map(table: pd.DataFrame) -> str:
+    """Return a table of numbers with coloured cells, from white, the lowest, to green."""
+    low, high = table.min(axis=None), table.max(axis=None)
+    heads = "".join(f"<th>{escape(str(name))}</th>" for name in table)
+    rows = []
+    for name, values in table.iterrows():
+        cells = [_heat(value, low, high) for value in values]
+        rows.append(f"<tr><th>{escape(str(name))}</th>{''.join(cells)}</tr>")
+    return f'<div class="wide"><table class="heat"><tr><th></th>{heads}</tr>\n{"\n".join(rows)}</table></div>\n'
+
+
+def _heat(value: float, low: float, high: float) -> str:
+    if math.isnan(value):
+        return '<td class="number">–</td>'
+    share = (value - low) / (high - low) if high > low else 0.0
+    red, green, blue = (round(255 + share * (end - 255)) for end in (80, 180, 120))
+    return f'<td class="number" style="background:rgb({red},{green},{blue});color:#111">{value:.3f}</td>'
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return bool(len(column)) and (pd.api.types.is_numeric_dtype(column) or isinstance(column.iloc[0], tuple))
+
+
+def _number(is_number: bool) -> str:
+    return ' class="number"' if is_number else ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        mean, sd = value
+        return _text(mean) if math.isnan(sd) else f"{mean:.3f} ± {sd:.3f}"
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3f}"
+    return str(value)

@@ -1,0 +1,84 @@
+"""One run: what it is, where its directory is, and how it stands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+#: Written last; a directory without it is not a run's.
+STATUS = "status.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One method on one data set with one seed.
+
+    Parameters
+    ----------
+    config
+        What determines the result: ``method``, ``data``, ``seed`` and ``score``, resolved to plain values.
+    choices
+        The options chosen, to be read: ``data``, ``method`` and, where the method has them, ``model``, ``augmentation``
+        and ``sampling``.
+    command
+        Options of ``sccl-bench`` that make this run.
+    results
+        Directory of the study.
+    threads
+        Threads that numerical libraries may use.
+    """
+
+    config: dict[str, Any]
+    choices: dict[str, str]
+    command: tuple[str, ...]
+    results: Path
+    threads: int = 1
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits of a hash of `config`; a file counts by its content, not by its path."""
+        identity = dict(self.config)
+        data = dict(identity["data"])
+        if "path" in data:
+            data["path"] = _sha256(data["path"])
+        identity["data"] = data
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def directory(self) -> Path:
+        """Where the run is found once it is complete or failed."""
+        return self.results / "runs" / self.id
+
+    @property
+    def state(self) -> str:
+        """``"complete"``, ``"failed"`` or ``"missing"``."""
+        status = read_status(self.directory)
+        return "missing" if status is None else status["state"]
+
+    @property
+    def title(self) -> str:
+        """The choices, the settings and the seed, in one line."""
+        chosen = [f"{name}={value}" for name, value in self.choices.items()]
+        settings = [option for option in self.command if option.partition("=")[0] not in (*self.choices, "seed")]
+        return " ".join([*chosen, *settings, f"seed={self.config['seed']}"])
+
+
+def read_status(directory: Path) -> dict[str, Any] | None:
+    """Return what the last file of a run's directory says, None if it was not written."""
+    try:
+        return json.loads((directory / STATUS).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+@lru_cache
+def _sha256(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return f"no such file: {path}"  # the run itself will say so

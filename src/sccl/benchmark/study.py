@@ -1,0 +1,203 @@
+"""From options to runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from sccl.benchmark.run import Run
+
+#: What determines a run's result.
+IDENTITY = ("method", "data", "seed", "score")
+#: Choices that only some methods have.
+PARTS = ("model", "augmentation", "sampling")
+
+
+class OptionError(Exception):
+    """An option cannot be used; the message says which, and names the nearest one that can."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """All runs that one command asks for, and where they run (``cluster``, None for this process)."""
+
+    runs: list[Run]
+    cluster: dict[str, Any] | None
+    results: Path
+
+
+def plan(
+    options: Sequence[str],
+    *,
+    config_module: str = "sccl.benchmark.conf",
+    config_name: str = "config",
+    config_dir: str | None = None,
+) -> Study:
+    """Turn options into runs, each of them once.
+
+    An experiment's ``sweep.params`` and ``sweep.grids`` are options, too; those given here come before them.
+
+    Parameters
+    ----------
+    options
+        Hydra overrides; several values of one make several runs.
+    config_module, config_name
+        Where the configuration is.
+    config_dir
+        Directory with further options.
+
+    Raises
+    ------
+    OptionError
+        If an option is unknown.
+    """
+    searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    if config_dir and not Path(config_dir).is_dir():
+        raise OptionError(f"There is no directory {config_dir}.")
+    with initialize_config_module(config_module, version_base="1.3"):
+        given = _parse(options)
+        fixed = [*searchpath, *(str(option.input_line) for option in given if not option.is_sweep_override())]
+        swept = {option.key_or_group: _values(option) for option in given if option.is_sweep_override()}
+        first = [values[0] for values in swept.values()]
+        config = _compose([*fixed, *first], config_name)
+        known = {option.key_or_group for option in given}
+        runs: dict[str, Run] = {}
+        for grid in _grids(config.sweep, known):
+            options = {**grid, **swept}
+            # the seed chooses no file, so that one composition serves all seeds
+            seeds = options.pop("seed", [f"seed={config.seed}"])
+            for combination in product(*options.values()):
+                composed = _compose([*fixed, *combination], config_name)
+                for seed in seeds:
+                    composed.seed = _seed(seed)
+                    run = _run(composed, (*fixed[len(searchpath) :], *combination, seed))
+                    runs.setdefault(run.id, run)
+    cluster = OmegaConf.to_container(config.cluster, resolve=True) if "cluster" in config else None
+    return Study(list(runs.values()), cluster, Path(config.results))  # type: ignore[arg-type]
+
+
+def _grids(sweep: DictConfig, known: set[str]) -> Iterator[dict[str, list[str]]]:
+    """Return for each grid of an experiment its options and their values, less those the user gave."""
+    for grid in sweep.grids or [{}]:
+        options = {**sweep.params, **grid}
+        parsed = _parse([f"{name}={value}" for name, value in options.items() if name not in known])
+        yield {option.key_or_group: _values(option) for option in parsed}
+
+
+def _values(option: Override) -> list[str]:
+    if not option.is_sweep_override():
+        return [str(option.input_line)]
+    key = option.get_key_element()
+    return [f"{key}={value}" for value in option.sweep_string_iterator()]
+
+
+def _run(config: DictConfig, command: tuple[str, ...]) -> Run:
+    identity = {name: _plain(config._get_node(name)) for name in IDENTITY}
+    chosen = config.hydra.runtime.choices
+    groups = ["data", "method", *(part for part in PARTS if part in config.method)]
+    # several options of one group, augmentation=[mask,crossover], are not among hydra's choices
+    choices = {group: str(chosen[group]) if group in chosen else "+".join(config[group]) for group in groups}
+    where = ("results", "threads", "cluster", "experiment")
+    return Run(
+        config=identity,
+        choices=choices,
+        command=_without_repeats(option for option in command if _head(option) not in where),
+        results=Path(config.results),
+        threads=config.threads,
+    )
+
+
+def _head(option: str) -> str:
+    """Return ``data`` of ``+data.path=cells.h5ad``."""
+    return option.lstrip("+~").partition("=")[0].partition(".")[0]
+
+
+def _without_repeats(options: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(options))
+
+
+def _seed(option: str) -> int:
+    value = option.partition("=")[2]
+    if not value.isdecimal():
+        raise OptionError(f"`seed` must be an integer of at least 0, found {value!r}.")
+    return int(value)
+
+
+def _parse(options: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(options))
+
+
+def _compose(options: list[str], config_name: str) -> DictConfig:
+    _check_additions(options)
+    try:
+        return compose(config_name, overrides=options, return_hydra_config=True)
+    except HydraException as error:
+        _explain(options, config_name)
+        raise error
+
+
+def _check_additions(options: list[str]) -> None:
+    """Refuse +experimnt=quick, which hydra would take for a new value."""
+    groups = _groups()
+    for option in _parse(options):
+        name = option.key_or_group
+        if option.is_add() and "." not in name and "/" not in name and name not in groups:
+            raise OptionError(_unknown("group", name, groups))
+
+
+def _explain(options: list[str], config_name: str) -> None:
+    """Raise an error that names the option at fault and the nearest valid one, if it can be told."""
+    groups = _groups()
+    parsed = [option for option in _parse(options) if not option.key_or_group.startswith("hydra")]
+    chosen = [option for option in parsed if option.key_or_group in groups]
+    for option in chosen:
+        group = option.key_or_group
+        value = option.value()
+        for name in value if isinstance(value, list) else [value]:
+            if name is not None and str(name) not in groups[group]:
+                raise OptionError(_unknown(f"{group}", str(name), groups[group]))
+    with_groups = [option for option in options if option.startswith("hydra.")]
+    config = compose(config_name, overrides=[*with_groups, *(str(option.input_line) for option in chosen)])
+    names = _names(config)
+    for option in parsed:
+        if option not in chosen and not option.is_add() and option.key_or_group not in names:
+            raise OptionError(_unknown("option", option.key_or_group, [*names, *groups]))
+
+
+def _groups() -> dict[str, list[str]]:
+    loader = GlobalHydra.instance().config_loader()
+    groups = [group for group in loader.list_groups("") if group != "hydra"]
+    return {group: loader.get_group_options(group) for group in groups if loader.get_group_options(group)}
+
+
+def _names(config: DictConfig, prefix: str = "") -> list[str]:
+    names = []
+    for key in config:
+        name = f"{prefix}{key}"
+        names.append(name)
+        node = config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_missing() and not node._is_interpolation():
+            names += _names(node, f"{name}.")
+    return names
+
+
+def _unknown(what: str, name: str, known: Sequence[str] | dict[str, Any]) -> str:
+    nearest = get_close_matches(name, list(known), n=1, cutoff=0.0)
+    shown = f" Known: {', '.join(sorted(known))}." if len(known) < 30 else ""
+    return f"There is no {what} {name!r}; did you mean {nearest[0]!r}?{shown}"
+
+
+def _plain(node: Any) -> Any:
+    """Resolve a part of the configuration to plain values."""
+    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True) if OmegaConf.is_config(node) else node._value()
