@@ -5,9 +5,12 @@ All ratios come from one run on one core, with rounds interleaved, as medians::
     python tests/performance/throughput.py [--rounds 7] [--architectures]
 
 * collate/step: two views of the whole CLEAR pipeline, against one eager SimCLR step.
+* bbknn collate/step: the same of the preset "base", which is the CLEAR pipeline and BBKNN; at most 0.5.
 * epoch/floor: an epoch of ``model.train()``, against as many steps on a fixed batch in memory.
 * reference-style/ours: an epoch with views made cell by cell in Python, as the reference makes them, against ours.
 * scVI/ours: an epoch of scVI on the same cells and genes, against ours.
+
+With ``--architectures`` a step of each architecture is measured instead, see ``architectures.py``.
 """
 
 from __future__ import annotations
@@ -21,12 +24,13 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from architectures import measure_architectures
 from lightly.loss import NTXentLoss
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 import sccl
-from sccl.augment import preset
+from sccl.augment import Compose, preset
 from sccl.dataloaders.collate import TwoViewCollate
 from sccl.dataloaders.request import Request
 from sccl.dataloaders.rows import CellDataset
@@ -34,9 +38,9 @@ from sccl.dataloaders.rows import CellDataset
 N_BATCHES, BATCH_SIZE, N_GENES = 20, 256, 4000
 
 
-def seconds(function) -> float:
+def seconds(function, *arguments) -> float:
     start = perf_counter()
-    function()
+    function(*arguments)
     return perf_counter() - start
 
 
@@ -127,24 +131,26 @@ def measure(rounds: int) -> dict[str, float]:
     adata = simulated_cells()
     dense = adata.X.toarray()
     rng = np.random.default_rng(0)
-    pipeline, floor = preset("clear"), Floor()
-    dataset, collate = CellDataset(adata.X, np.zeros(adata.n_obs)), TwoViewCollate(pipeline)
+    clear, floor = preset("clear"), Floor()
+    base = preset("base").bind(sccl.graph.representation(adata), adata.obs["batch"].to_numpy())
+    dataset = CellDataset(adata.X, np.zeros(adata.n_obs))
     everything = np.arange(adata.n_obs)
 
-    def views(epoch: int) -> torch.Tensor:
+    def views(pipeline: Compose, epoch: int) -> torch.Tensor:
         cells = rng.choice(adata.n_obs, BATCH_SIZE, replace=False)
         steps = tuple(pipeline.draw(cells, pool=everything, seed=0, epoch=epoch, view=view) for view in range(2))
-        return collate([dataset[Request(cells, steps)]])["views"]
+        return TwoViewCollate(pipeline)([dataset[Request(cells, steps)]])["views"]
 
-    fixed = views(0)
-    times: dict[str, list[float]] = {"step": [], "collate": [], "cell_by_cell": []}
+    fixed = views(clear, 0)
+    times: dict[str, list[float]] = {"step": [], "collate": [], "bbknn_collate": [], "cell_by_cell": []}
 
     def side_by_side() -> None:
         for repeat in range(N_BATCHES):
-            times["step"].append(seconds(lambda: floor.step(fixed)))
-            times["collate"].append(seconds(lambda: views(repeat)))
+            times["step"].append(seconds(floor.step, fixed))
+            times["collate"].append(seconds(views, clear, repeat))
+            times["bbknn_collate"].append(seconds(views, base, repeat))
         cells = rng.choice(adata.n_obs, BATCH_SIZE, replace=False)
-        times["cell_by_cell"].append(seconds(lambda: cell_by_cell_views(dense, cells)))
+        times["cell_by_cell"].append(seconds(cell_by_cell_views, dense, cells))
 
     side_by_side()
     for kept in times.values():
@@ -161,6 +167,7 @@ def measure(rounds: int) -> dict[str, float]:
     return {
         **{f"{name}_ms": value for name, value in ms.items()},
         "collate/step": ms["collate"] / ms["step"],
+        "bbknn collate/step": ms["bbknn_collate"] / ms["step"],
         "epoch/floor": ms["epoch_step"] / ms["step"],
         "reference-style/ours": (ms["cell_by_cell"] + ms["step"]) / ms["epoch_step"],
         "scVI/ours": ms["scvi_step"] / ms["epoch_step"],
@@ -170,8 +177,15 @@ def measure(rounds: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="epochs that are timed")
+    parser.add_argument("--architectures", action="store_true", help="measure a step of each architecture instead")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.architectures:
+        table = measure_architectures()
+        print(json.dumps({name: {key: round(value, 3) for key, value in row.items()} for name, row in table.items()}))
+        for name, row in table.items():
+            print(f"{name:>12} {row['ms']:8.1f} ms {row['ratio']:6.2f} ×")
+        return
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     result = {name: round(value, 3) for name, value in measure(arguments.rounds).items()}

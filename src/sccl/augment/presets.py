@@ -15,11 +15,17 @@ PRESETS: dict[str, Compose] = {
     "mask": Compose([Mask(0.4)]),
     "clear": Compose([Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25)]),
     "base": Compose(
-        [Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25), BBKNN(0.5, k=10, mode=("exchange", "interpolate"))]
+        [
+            Mask(0.2),
+            GaussianNoise(0.2, 0.8),
+            InnerSwap(0.1),
+            CrossOver(0.25),
+            BBKNN(0.5, k=10, mode=("exchange", "interpolate")),
+        ]
     ),
     "combi": Compose([Mask(0.5), GaussianNoise(0.2, 0.3), InnerSwap(0.3), CrossOver(0.25), BBKNN(0.3, k=5)]),
     "ours": Compose([MNN(0.5, k=3), Mask(0.5), GaussianNoise(0.2, 0.3), InnerSwap(0.3)]),
-    "claire": Compose([MNN(0.5, k=10, p=1.0, refine=True, refresh_every=5)]),
+    "claire": Compose([MNN(0.5, k=10, p=1.0, refresh_every=5)]),
 }
 
 
@@ -34,7 +40,7 @@ def preset(name: str) -> Compose:
         ``"base"``: the same → BBKNN (α 0.5, k 10, exchange or interpolate).
         ``"combi"``: mask 50 % → noise on 30 % → swap 30 % → cross over 25 % → BBKNN (α 0.3, k 5, exchange).
         ``"ours"``: MNN (α 0.5, k 3, interpolate) → mask 50 % → noise on 30 % → swap 30 %.
-        ``"claire"``: MNN (α 0.5, k 10, interpolate) on every view, its pairs refined now and after every 5 epochs, as in
+        ``"claire"``: MNN (α 0.5, k 10, interpolate) on every view, its pairs refined after every 5 epochs, as in
         CLAIRE (Yan et al., Bioinformatics 2023).
 
     Raises

@@ -73,7 +73,9 @@ def verdict(table: pd.DataFrame) -> str:
     if after - before >= _WORTHWHILE_GAIN:
         return f"{change}. {types}"
     found = "worse than PCA" if after < before else "hardly better than PCA"
-    return f"{change}, {found}. Views from other batches may help: augmentation=sccl.augment.CrossBatchPositive(). {types}"
+    return (
+        f"{change}, {found}. Views from other batches may help: augmentation=sccl.augment.CrossBatchPositive(). {types}"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

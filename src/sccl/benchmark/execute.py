@@ -97,7 +97,7 @@ def _work(run: Run, directory: Path) -> None:
                 n_jobs=1,
             )
         with stage("picture"):
-            umap_n2 = _umap(z_nd[cells], directory / "picture.png", data, run)
+            umap_n2: np.ndarray = _umap(z_nd[cells], directory / "picture.png", data, run)
     if embedding.loss is not None:
         embedding.loss.rename("loss").to_csv(directory / "loss.csv", index_label="epoch")
     obs = {"batch": data.batch, "label": data.labels}
@@ -124,7 +124,7 @@ def _umap(z_nd: np.ndarray, path: Path, data: Any, run: Run) -> np.ndarray:
     neighbors = AnnData(z_nd)
     sc.pp.neighbors(neighbors, use_rep="X", transformer="sklearn", random_state=0)  # exact
     sc.tl.umap(neighbors, random_state=0)
-    umap_n2 = np.asarray(neighbors.obsm["X_umap"], dtype=np.float32)
+    umap_n2: np.ndarray = np.asarray(neighbors.obsm["X_umap"], dtype=np.float32)
     obs = data.adata.obs.iloc[data.scored]
     name = " ".join(run.choices.values())
     draw_umaps({name: umap_n2}, {key: obs[key] for key in (data.batch_key, data.labels_key)}).savefig(path, dpi=100)

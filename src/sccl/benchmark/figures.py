@@ -24,7 +24,13 @@ def quality_against_time(table: pd.DataFrame) -> Figure:
     for name in dict.fromkeys(names):
         rows = table[names == name]
         ax.errorbar(
-            rows["Seconds"], rows["Total"], yerr=rows["Total sd"].fillna(0), fmt="o", markersize=5, alpha=0.8, label=name
+            rows["Seconds"],
+            rows["Total"],
+            yerr=rows["Total sd"].fillna(0),
+            fmt="o",
+            markersize=5,
+            alpha=0.8,
+            label=name,
         )
     ax.set_xscale("log")
     ax.set(xlabel="seconds for the embedding", ylabel="total score, mean ± sd over seeds")

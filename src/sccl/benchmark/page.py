@@ -53,7 +53,9 @@ def sortable(table: pd.DataFrame, *, code: Sequence[str] = ()) -> str:
             key = value[0] if isinstance(value, tuple) else value
             sort_key = f' data-value="{"" if math.isnan(key) else key}"' if numeric[name] else ""
             text = escape(_text(value))
-            cells.append(f"<td{_number(numeric[name])}{sort_key}>{f'<code>{text}</code>' if name in code else text}</td>")
+            cells.append(
+                f"<td{_number(numeric[name])}{sort_key}>{f'<code>{text}</code>' if name in code else text}</td>"
+            )
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return (
         f'<div class="wide"><table class="sortable"><thead><tr>{heads}</tr></thead>\n'

@@ -81,7 +81,9 @@ def write_report(results: Path, out: Path) -> list[Path]:
     worth.to_csv(out / "effects.csv", index=False)
     pairs.to_csv(out / "pairs.csv", index=False)
     (out / "table.md").write_text(_markdown(table))
-    page = _page(f"Benchmark {results.resolve().name}", runs, table.join(costs).reset_index(), worth, pairs, failures(results))
+    page = _page(
+        f"Benchmark {results.resolve().name}", runs, table.join(costs).reset_index(), worth, pairs, failures(results)
+    )
     (out / "report.html").write_text(page)
     names = ("runs.csv", "table.csv", "table.md", "costs.csv", "effects.csv", "pairs.csv", "report.html")
     return [out / name for name in names]
@@ -142,7 +144,9 @@ def _page(
             "choice, all else being equal. Bars are 95 % intervals (Student) over seeds, none with a single seed: they "
             "cover the randomness of training, not other data sets."
         )
-        sections.append(("What each choice is worth", note(text) + figures.as_svg(figures.effects(worth)) + sortable(worth)))
+        sections.append(
+            ("What each choice is worth", note(text) + figures.as_svg(figures.effects(worth)) + sortable(worth))
+        )
     if len(pairs):
         text = (
             "Second minus first, on runs that agree in all else, seed by seed; mean, 95 % interval over seeds, number of "

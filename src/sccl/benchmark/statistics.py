@@ -80,7 +80,8 @@ def paired_differences(runs: pd.DataFrame, metric: str = "Total") -> pd.DataFram
         wide = _wide(runs, others, factor, metric)
         for context, block in wide.groupby(level=others):
             context = context if isinstance(context, tuple) else (context,)
-            shown = " ".join(f"{name}={value}" for name, value in zip(others, context, strict=True) if value != NONE)
+            differing = [(name, value) for name, value in zip(others, context, strict=True) if runs[name].nunique() > 1]
+            shown = " ".join(f"{name}={value}" for name, value in differing if value != NONE)
             for first, second in combinations(sorted(set(wide) - {NONE}), 2):
                 pair = (block[second] - block[first]).dropna()
                 if pair.empty:

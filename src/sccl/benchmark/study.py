@@ -74,10 +74,10 @@ def plan(
         known = {option.key_or_group for option in given}
         runs: dict[str, Run] = {}
         for grid in _grids(config.sweep, known):
-            options = {**grid, **swept}
+            sweep = {**grid, **swept}
             # the seed chooses no file, so that one composition serves all seeds
-            seeds = options.pop("seed", [f"seed={config.seed}"])
-            for combination in product(*options.values()):
+            seeds = sweep.pop("seed", [f"seed={config.seed}"])
+            for combination in product(*sweep.values()):
                 composed = _compose([*fixed, *combination], config_name)
                 for seed in seeds:
                     composed.seed = _seed(seed)
@@ -184,7 +184,7 @@ def _groups() -> dict[str, list[str]]:
 def _names(config: DictConfig, prefix: str = "") -> list[str]:
     names = []
     for key in config:
-        name = f"{prefix}{key}"
+        name = f"{prefix}{key!s}"
         names.append(name)
         node = config._get_node(key)
         if isinstance(node, DictConfig) and not node._is_missing() and not node._is_interpolation():
@@ -200,4 +200,8 @@ def _unknown(what: str, name: str, known: Sequence[str] | dict[str, Any]) -> str
 
 def _plain(node: Any) -> Any:
     """Resolve a part of the configuration to plain values."""
-    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True) if OmegaConf.is_config(node) else node._value()
+    return (
+        OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+        if OmegaConf.is_config(node)
+        else node._value()
+    )

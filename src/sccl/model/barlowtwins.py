@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class BarlowTwins(CLModel):
+class BarlowTwins(PublishedModel):
     """Barlow Twins (Zbontar et al., ICML 2021): dimensions correlate with their twin in the other view, and no other.
 
     Parameters

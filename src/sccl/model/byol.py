@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class BYOL(CLModel):
+class BYOL(PublishedModel):
     """BYOL (Grill et al., NeurIPS 2020): a view predicts what a slow copy of the network makes of the other.
 
     Parameters

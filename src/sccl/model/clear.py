@@ -32,6 +32,4 @@ class CLEAR(MoCo):
         "temperature": 0.2,
         "memory_bank_size": 1024,
     }
-    _augmentation: ClassVar = "clear"
-    _sampling: ClassVar = "uniform"
     _train_defaults: ClassVar[dict[str, Any]] = {"batch_size": 512}

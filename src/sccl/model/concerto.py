@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class Concerto(CLModel):
+class Concerto(PublishedModel):
     """Concerto (Yang et al., Nature Machine Intelligence 2022): the encoder and a teacher that attends to genes agree.
 
     Parameters

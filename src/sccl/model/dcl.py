@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class DCL(CLModel):
+class DCL(PublishedModel):
     """DCL (Yeh et al., ECCV 2022): SimCLR without the positive pair in the denominator.
 
     Parameters

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class MoCo(CLModel):
+class MoCo(PublishedModel):
     """MoCo (He et al., CVPR 2020): a cell's query finds its key, from a slow encoder, among those of many recent cells.
 
     Parameters

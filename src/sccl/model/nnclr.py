@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class NNCLR(CLModel):
+class NNCLR(PublishedModel):
     """NNCLR (Dwibedi et al., ICCV 2021): a view predicts the nearest neighbour, among recent cells, of the other.
 
     Parameters

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class SimCLR(CLModel):
+class SimCLR(PublishedModel):
     """SimCLR (Chen et al., ICML 2020): both views of a cell attract each other and repel all others of the batch.
 
     Parameters

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class SimSiam(CLModel):
+class SimSiam(PublishedModel):
     """SimSiam (Chen & He, CVPR 2021): a view predicts the other, which gets no gradient.
 
     Trained by default on minibatches of 128 cells and twice as wide as in the reference. On 1500 cells, in 60 epochs, the

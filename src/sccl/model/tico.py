@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class TiCo(CLModel):
+class TiCo(PublishedModel):
     """TiCo (Zhu et al., 2022): a view meets its target and avoids the directions that recent cells have taken.
 
     Parameters

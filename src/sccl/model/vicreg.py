@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sccl import module
-from sccl.model.clmodel import CLModel
+from sccl.model.published import PublishedModel
 
 
-class VICReg(CLModel):
+class VICReg(PublishedModel):
     """VICReg (Bardes et al., ICLR 2022): views coincide, dimensions vary, and no two of them co-vary.
 
     Parameters

@@ -8,9 +8,7 @@ from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
 
 
-def embed(
-    data: Data, *, seed: int, n_comps: int = 50, theta: float = 2.0, max_iter_harmony: int = 10
-) -> Embedding:
+def embed(data: Data, *, seed: int, n_comps: int = 50, theta: float = 2.0, max_iter_harmony: int = 10) -> Embedding:
     """Correct principal components (Korsunsky et al., Nature Methods 2019), with the authors' settings."""
     import harmonypy
 

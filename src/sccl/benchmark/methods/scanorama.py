@@ -14,7 +14,7 @@ def embed(data: Data, *, seed: int, dimred: int = 100) -> Embedding:
     scanorama = load_extra("scanorama")
     codes = data.batch.astype("category").cat.codes.to_numpy()
     rows = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
-    parts = [data.adata.X[row] for row in rows]
+    parts = [data.adata[row].X for row in rows]
     genes = [list(data.adata.var_names)] * len(parts)
     integrated, _ = scanorama.integrate(parts, genes, dimred=min(dimred, data.adata.n_vars - 1), seed=seed, verbose=0)
     z_nd = np.empty((data.adata.n_obs, integrated[0].shape[1]), dtype=np.float32)

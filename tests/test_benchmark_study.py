@@ -1,0 +1,296 @@
+"""Options become runs, runs become directories, and what was interrupted is taken up again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sccl.benchmark import app
+from sccl.benchmark.execute import execute
+from sccl.benchmark.report import write_report
+from sccl.benchmark.run import Run
+from sccl.benchmark.schedule import run_all
+from sccl.benchmark.study import plan
+
+#: A data set that PCA embeds and scores in a second.
+SMALL = ["method=pca", "method.n_comps=5", "data.n_cells=120", "data.n_genes=60"]
+
+
+def one(results: Path, *options: str) -> Run:
+    (run,) = plan([*SMALL, f"results={results}", *options]).runs
+    return run
+
+
+def test_help_takes_less_than_a_second_and_a_half_and_imports_no_torch():
+    code = (
+        "import sys; from sccl.benchmark.app import main; main(['--help']);"
+        "sys.exit(' '.join({'torch', 'scvi', 'pandas', 'jax'} & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", "import hydra"], check=True)  # bytecode
+    start = os.times().children_user
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert os.times().children_user - start < 1.5
+    assert "released_vs_corrected" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "nearest"),
+    [
+        ("modle=vicreg", "'model'"),
+        ("model=vicrge", "'vicreg'"),
+        ("model.temprature=0.1", "'model.temperature'"),
+        ("trainig.max_epochs=3", "'training.max_epochs'"),
+        ("augmentation=[mask,crosover]", "'crossover'"),
+        ("+experimnt=quick", "'experiment'"),
+        ("+experiment=quik", "'quick'"),
+        ("seed=one", "integer"),
+        ("data=file", "data.path"),
+        ("+cluster=slrum", "'slurm'"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused_with_the_nearest_one(capsys, option, nearest):
+    assert app.main([option]) == 2
+    assert nearest in capsys.readouterr().err
+
+
+def test_several_values_make_a_product_and_equal_runs_are_made_once():
+    runs = plan(["method=contrastive,pca", "model=simclr,byol", "seed=0,1"]).runs
+    assert [(run.choices["method"], run.choices.get("model"), run.config["seed"]) for run in runs] == [
+        ("contrastive", "simclr", 0),
+        ("contrastive", "simclr", 1),
+        ("contrastive", "byol", 0),
+        ("contrastive", "byol", 1),
+        ("pca", None, 0),
+        ("pca", None, 1),
+    ]
+
+
+def test_augmentations_combine_in_the_order_given():
+    first, second = plan(["augmentation=[crossover,mask],[mask,crossover]"]).runs
+    assert list(first.config["method"]["augmentation"]) == ["crossover", "mask"]
+    assert first.choices["augmentation"] == "crossover+mask"
+    assert first.id != second.id
+
+
+def test_what_the_user_says_comes_before_what_the_experiment_says():
+    runs = plan(["+experiment=quick", "seed=7", "model=moco,byol"]).runs
+    assert {run.config["seed"] for run in runs} == {7}
+    assert {run.choices["model"] for run in runs} == {"moco", "byol"}
+    assert len(runs) == 4
+
+
+@pytest.mark.parametrize(
+    ("experiment", "n_runs"),
+    [
+        ("quick", 8),
+        ("architectures", 14),
+        ("embedding_size", 14),
+        ("temperature", 15),
+        ("projector", 22),
+        ("dropout", 10),
+        ("epochs", 12),
+        ("augmentation_strength", 30),
+        ("augmentation_pairs", 21),
+        ("sampling", 16),
+        ("released_vs_corrected", 48),
+    ],
+)
+def test_every_experiment_makes_its_runs(experiment, n_runs):
+    runs = plan([f"+experiment={experiment}", *([] if experiment == "quick" else ["seed=0"])]).runs
+    assert len(runs) == n_runs
+
+
+def test_the_options_of_a_model_are_all_its_hyper_parameters_with_their_defaults():
+    from inspect import signature
+
+    from sccl import model as models
+
+    for name in (
+        "simclr",
+        "dcl",
+        "moco",
+        "clear",
+        "nnclr",
+        "byol",
+        "simsiam",
+        "barlowtwins",
+        "vicreg",
+        "tico",
+        "concerto",
+    ):
+        options = dict(plan([f"model={name}"]).runs[0].config["method"]["model"])
+        cls = getattr(models, options.pop("name"))
+        architecture = list(signature(cls._architecture_cls).parameters.values())[1:]
+        assert options == {item.name: item.default for item in architecture} | cls._architecture_defaults
+
+
+@pytest.mark.parametrize("name", ["mask", "gaussian_noise", "inner_swap", "crossover", "bbknn", "mnn"])
+def test_the_options_of_an_augmentation_are_its_defaults(name):
+    from sccl.augment import from_config
+
+    entry = plan([f"augmentation={name}"]).runs[0].config["method"]["augmentation"]
+    assert from_config(entry) == from_config({name: {}})
+
+
+@pytest.mark.parametrize("name", ["clear", "base", "combi", "ours"])
+def test_presets_are_those_of_the_package(name):
+    from sccl.augment import from_config, preset
+
+    assert from_config(plan([f"augmentation={name}"]).runs[0].config["method"]["augmentation"]) == preset(name)
+
+
+def test_a_run_is_named_by_what_determines_its_result(tmp_path):
+    run = one(tmp_path)
+    assert one(tmp_path).id == run.id
+    assert one(tmp_path / "elsewhere", "threads=2", "model=byol").id == run.id
+    assert one(tmp_path, "seed=1").id != run.id
+    assert one(tmp_path, "data.n_cells=121").id != run.id
+
+
+def test_a_file_counts_by_its_content(tmp_path):
+    def run(path: Path) -> Run:
+        keys = ["data.batch_key=batch", "data.labels_key=cell_type"]
+        return plan(["data=file", f"data.path={path}", *keys]).runs[0]
+
+    (tmp_path / "a").write_text("cells")
+    (tmp_path / "b").write_text("cells")
+    (tmp_path / "c").write_text("others")
+    assert run(tmp_path / "a").id == run(tmp_path / "b").id != run(tmp_path / "c").id
+
+
+def test_a_directory_of_ones_own_adds_options(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.yaml").write_text("defaults: [demo]\nn_cells: 77\n")
+    (run,) = plan(["data=mine"], config_dir=str(tmp_path)).runs
+    assert run.config["data"]["n_cells"] == 77
+    assert run.choices["data"] == "mine"
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory) -> Run:
+    run = one(tmp_path_factory.mktemp("results"))
+    execute(run)
+    return run
+
+
+def test_a_complete_run_holds_all_that_is_to_be_known(complete):
+    assert complete.state == "complete"
+    read = {path.name: json.loads(path.read_text()) for path in complete.directory.glob("*.json")}
+    assert read["config.json"]["config"] == complete.config
+    assert read["surroundings.json"].keys() == {"versions", "git", "hardware"}
+    assert read["costs.json"]["seconds"].keys() == {"imports", "data", "embedding", "scores", "picture"}
+    assert 0 < read["costs.json"]["peak_memory_gib"] < 100
+    assert 0 < read["metrics.json"]["Total"] < 1
+    assert (complete.directory / "picture.png").stat().st_size > 1000
+    with np.load(complete.directory / "embedding.npz") as saved:
+        assert saved["z"].shape == (120, 5)
+        assert saved["umap"].shape == (120, 2)
+        assert len(saved["cell"]) == len(saved["batch"]) == len(saved["label"]) == 120
+
+
+def test_a_complete_run_is_left_alone(complete):
+    before = (complete.directory / "status.json").stat()
+    assert run_all([complete]) == {complete: "complete"}
+    assert (complete.directory / "status.json").stat() == before
+
+
+def test_a_run_that_broke_off_is_made_anew_with_the_same_scores(complete, tmp_path):
+    broken = replace(complete, results=tmp_path)
+    leftover = broken.directory.parent / f".{broken.id}.123"
+    leftover.mkdir(parents=True)
+    (leftover / "metrics.json").write_text("{")
+    assert broken.state == "missing"
+    execute(broken)
+    assert not leftover.exists()
+    assert (broken.directory / "metrics.json").read_text() == (complete.directory / "metrics.json").read_text()
+
+
+def test_a_failing_run_is_recorded_and_the_others_go_on(tmp_path, capsys):
+    options = [*SMALL, "method.n_comps=999,5", f"results={tmp_path}"]
+    assert app.main(options) == 1
+    failed, good = plan(options).runs
+    assert (failed.state, good.state) == ("failed", "complete")
+    assert "n_comps" in (failed.directory / "traceback.txt").read_text()
+    assert "1 of 2 runs complete" in capsys.readouterr().out
+    page = write_report(tmp_path, tmp_path / "report")[-1].read_text()
+    assert "Failed runs" in page
+
+
+def test_methods_of_ones_own_need_a_function_and_a_file(tmp_path, monkeypatch):
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_text("_target_: mine.embed\nscale: 2\n")
+    (tmp_path / "mine.py").write_text(
+        "from sccl.benchmark.methods import Embedding\n"
+        "def embed(data, *, seed, scale):\n    return Embedding(scale * data.pca[:, :3])\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = ["method=mine", *SMALL[2:], f"results={tmp_path}"]
+    assert app.main(["--config-dir", str(tmp_path), *options]) == 0
+
+
+def test_ignored_and_missing_labels_are_embedded_and_not_scored():
+    from sccl.benchmark.data import prepare
+
+    (run,) = plan(["data.n_cells=100", "data.n_genes=50", "data.ignore_labels=[type_2]"]).runs
+    data = prepare(run.config["data"])
+    assert "type_2" in set(data.labels)
+    assert "type_2" not in set(data.labels.iloc[data.scored])
+    part = prepare(run.config["data"], max_cells=30)
+    assert len(part.scored) == 30
+    assert set(part.scored) < set(data.scored)
+    np.testing.assert_array_equal(part.scored, prepare(run.config["data"], max_cells=30).scored)
+
+
+@pytest.mark.slow
+def test_processes_of_this_machine_make_the_same_table(complete, tmp_path):
+    options = [*SMALL, "seed=0,1", f"results={tmp_path}", "+cluster=local"]
+    assert app.main(options) == 0
+    metrics = [json.loads((run.directory / "metrics.json").read_text()) for run in plan(options).runs]
+    assert metrics[0] == json.loads((complete.directory / "metrics.json").read_text())
+
+
+@pytest.mark.slow
+def test_a_study_killed_at_any_moment_ends_in_the_same_table(tmp_path):
+    options = ["model=simclr", "training.max_epochs=2", "data.n_cells=200", "data.n_genes=80", "seed=0,1,2"]
+
+    def start(results: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "sccl.benchmark", *options, f"results={results}"]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    assert start(tmp_path / "whole").wait() == 0
+    for n_complete in (0, 1, 2):  # killed within the first, the second and the third run
+        process = start(tmp_path / "killed")
+        runs = tmp_path / "killed" / "runs"
+        while process.poll() is None:
+            there = list(runs.glob("*")) if runs.exists() else []
+            if sum(path.name[0] != "." for path in there) == n_complete and any(path.name[0] == "." for path in there):
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert start(tmp_path / "killed").wait() == 0
+    tables = [write_report(tmp_path / name, tmp_path / name / "report")[0] for name in ("whole", "killed")]
+    pd.testing.assert_frame_equal(*(pd.read_csv(path) for path in tables), check_exact=True)
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_the_quick_experiment_runs_from_the_command_line_and_is_skipped_the_second_time(tmp_path):
+    command = [sys.executable, "-m", "sccl.benchmark", "--multirun", "+experiment=quick", f"results={tmp_path}"]
+    subprocess.run(command, check=True, timeout=600)
+    start = time.perf_counter()
+    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert time.perf_counter() - start < 15
+    assert "8 of 8 runs are complete already" in again.stdout
+    table = pd.read_csv(write_report(tmp_path, tmp_path / "report")[1])
+    assert table["seeds"].tolist() == [2, 2, 2, 2]
+    assert table["Total"].notna().all()
