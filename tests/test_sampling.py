@@ -1,6 +1,7 @@
 """Which cells share a minibatch: every cell, as often as promised, in the company that was asked for."""
 
 import os
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -230,7 +231,7 @@ class Watch(Callback):
 
     @staticmethod
     def changes(epochs):
-        return [not np.array_equal(a, b) for a, b in zip(epochs, epochs[1:], strict=False)]
+        return [not np.array_equal(a, b) for a, b in pairwise(epochs)]
 
 
 def test_training_refreshes_the_neighbours_from_the_embedding_when_it_is_due(adata):
@@ -336,9 +337,10 @@ def one_rank(rank, folder, batch, space):
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_two_real_processes_take_a_share_each(tmp_path, batch, space):
-    torch.multiprocessing.start_processes(one_rank, (str(tmp_path), batch, space), nprocs=2, start_method="spawn")
+    # Forked, like a data loader's workers: a fresh process would spend ten seconds on imports.
+    torch.multiprocessing.start_processes(one_rank, (str(tmp_path), batch, space), nprocs=2, start_method="fork")
     whole = requests_of(NeighborSampling(within=BatchSampling(0.5)), batch, space)
     for epoch in (0, 1):
         whole.set_epoch(epoch)
