@@ -480,11 +480,11 @@ def test_sixty_epochs_on_real_cells_keep_types_together_and_do_not_collapse(name
 @pytest.mark.slow
 def test_claire_mixes_the_batches_of_real_cells_and_keeps_types_together(pbmc):
     torch.manual_seed(0)
-    model = sccl.CLAIRE(pbmc)
+    model = sccl.CLAIRE(pbmc, momentum=0.99)  # the default is for longer trainings
     model.train(60, **QUIET)
     z = model.get_latent_representation()
     neighbors = NearestNeighbors(n_neighbors=15).fit(z).kneighbors(return_distance=False)
     types, batches = (pbmc.obs[key].to_numpy() for key in ("cell_type", "batch"))
     assert (types[neighbors] == types[:, None]).mean() >= 0.75
-    assert (batches[neighbors] == batches[:, None]).mean() <= 0.6  # 0.86 on principal components
+    assert (batches[neighbors] == batches[:, None]).mean() <= 0.5  # 0.86 on principal components
     assert effective_rank(torch.from_numpy(z)) >= 8

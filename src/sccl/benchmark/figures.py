@@ -20,11 +20,15 @@ def quality_against_time(table: pd.DataFrame) -> Figure:
 
     figure = Figure(figsize=(6.5, 4), layout="constrained")
     ax = figure.subplots()
+    # what was in memory already took no time at all, which a logarithm does not show
+    seconds = table["Seconds"].clip(lower=0.01)
     names = np.where(table["model"] == "–", table["method"], table["model"])
+    ax.set_xscale("log")
+    ax.set_xlim(seconds.min() / 2, 2 * seconds.max())
     for name in dict.fromkeys(names):
         rows = table[names == name]
         ax.errorbar(
-            rows["Seconds"],
+            seconds[rows.index],
             rows["Total"],
             yerr=rows["Total sd"].fillna(0),
             fmt="o",
@@ -32,7 +36,6 @@ def quality_against_time(table: pd.DataFrame) -> Figure:
             alpha=0.8,
             label=name,
         )
-    ax.set_xscale("log")
     ax.set(xlabel="seconds for the embedding", ylabel="total score, mean ± sd over seeds")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)

@@ -46,7 +46,8 @@ class Run:
         if "path" in data:
             data["path"] = _sha256(data["path"])
         identity["data"] = data
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+        # keys are not sorted: augmentations are applied in their order
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
     @property
     def directory(self) -> Path:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
+import subprocess
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from sccl.benchmark.run import Run
+
+_POLL_SECONDS = 5.0
 
 
 def run_all(runs: Iterable[Run], cluster: dict[str, Any] | None = None) -> dict[Run, str]:
@@ -34,6 +39,8 @@ def run_all(runs: Iterable[Run], cluster: dict[str, Any] | None = None) -> dict[
     pending = [run for run in runs if run.state != "complete"]
     if len(pending) < len(runs):
         print(f"{len(runs) - len(pending)} of {len(runs)} runs are complete already.")
+    for run in pending:
+        shutil.rmtree(run.directory, ignore_errors=True)  # of a failure, which may not happen again
     if pending:
         parameters = dict(cluster or {"kind": "serial"})
         kind = parameters.pop("kind")
@@ -67,18 +74,38 @@ def _local(runs: list[Run], *, n_jobs: int) -> None:
 
 
 def _slurm(runs: list[Run], **parameters: Any) -> None:
-    """Submit each run as a task of one Slurm array, and wait."""
+    """Submit each run as a task of one Slurm array, and wait until all are done or gone.
+
+    Whether a task is gone is asked of ``squeue``, and not of the accounting, which not every cluster has.
+    """
     import submitit
 
     executor = submitit.SlurmExecutor(folder=runs[0].results / "slurm")
     executor.update_parameters(
         job_name="sccl-bench", **{name: value for name, value in parameters.items() if value is not None}
     )
-    jobs = executor.map_array(_execute, runs)
-    print(f"Submitted {len(jobs)} Slurm jobs, {jobs[0].job_id} and following.", flush=True)
-    for number, (job, run) in enumerate(zip(jobs, runs, strict=True), 1):
-        lost = job.exception() is not None  # a failure of the run itself is in its directory
-        print(f"[{number}/{len(runs)}] {run.title}{f': lost, see {job.paths.stderr}' if lost else ''}", flush=True)
+    tasks = {job.job_id: run for job, run in zip(executor.map_array(_execute, runs), runs, strict=True)}
+    print(f"Submitted {len(tasks)} Slurm tasks, {next(iter(tasks))} and following.", flush=True)
+    n_done, missed = 0, set[str]()
+    while tasks:
+        time.sleep(_POLL_SECONDS)
+        done = {task for task, run in tasks.items() if run.state != "missing"}
+        absent = set(tasks) - done - _in_queue(next(iter(tasks)).partition("_")[0])
+        # a shared file system may show a directory a little late: gone is what is absent twice
+        lost, missed = absent & missed, absent
+        for task in [task for task in tasks if task in done | lost]:
+            run, n_done = tasks.pop(task), n_done + 1
+            why = f" lost, see {runs[0].results / 'slurm'}/{task}*" if task in lost else ""
+            print(f"[{n_done}/{len(runs)}] {run.title}{why}", flush=True)
+
+
+def _in_queue(array: str) -> set[str]:
+    """Return those tasks of an array that Slurm knows to be waiting or running."""
+    command = ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={array}"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    if answer.returncode != 0 and "Invalid job id" not in answer.stderr:  # which says that all are gone
+        raise RuntimeError(f"squeue failed: {answer.stderr.strip()}")
+    return set(answer.stdout.split())
 
 
 def _execute(run: Run) -> None:

@@ -67,6 +67,7 @@ def plan(
         raise OptionError(f"There is no directory {config_dir}.")
     with initialize_config_module(config_module, version_base="1.3"):
         given = _parse(options)
+        _check_additions(given)
         fixed = [*searchpath, *(str(option.input_line) for option in given if not option.is_sweep_override())]
         swept = {option.key_or_group: _values(option) for option in given if option.is_sweep_override()}
         first = [values[0] for values in swept.values()]
@@ -139,7 +140,6 @@ def _parse(options: Sequence[str]) -> list[Override]:
 
 
 def _compose(options: list[str], config_name: str) -> DictConfig:
-    _check_additions(options)
     try:
         return compose(config_name, overrides=options, return_hydra_config=True)
     except HydraException as error:
@@ -147,10 +147,10 @@ def _compose(options: list[str], config_name: str) -> DictConfig:
         raise error
 
 
-def _check_additions(options: list[str]) -> None:
+def _check_additions(options: list[Override]) -> None:
     """Refuse +experimnt=quick, which hydra would take for a new value."""
     groups = _groups()
-    for option in _parse(options):
+    for option in options:
         name = option.key_or_group
         if option.is_add() and "." not in name and "/" not in name and name not in groups:
             raise OptionError(_unknown("group", name, groups))
@@ -178,7 +178,8 @@ def _explain(options: list[str], config_name: str) -> None:
 def _groups() -> dict[str, list[str]]:
     loader = GlobalHydra.instance().config_loader()
     groups = [group for group in loader.list_groups("") if group != "hydra"]
-    return {group: loader.get_group_options(group) for group in groups if loader.get_group_options(group)}
+    options = {group: loader.get_group_options(group) for group in groups}
+    return {group: names for group, names in options.items() if names}
 
 
 def _names(config: DictConfig, prefix: str = "") -> list[str]:

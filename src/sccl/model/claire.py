@@ -66,7 +66,7 @@ class CLAIRE(MoCo):
         super().__init__(
             adata,
             registry=registry,
-            n_hidden=n_hidden,  # type: ignore[arg-type]
+            n_hidden=n_hidden,
             n_latent=n_latent,
             dropout_rate=dropout_rate,
             **architecture_kwargs,

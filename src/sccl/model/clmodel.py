@@ -53,7 +53,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
     registry
         What was registered, in place of ``adata``: how :meth:`load` builds a model without its cells.
     n_hidden
-        Width of the encoder's hidden layer.
+        Width of the encoder's hidden layer, or one width for each of several.
     n_latent
         Width of the embedding.
     dropout_rate
@@ -99,7 +99,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         adata: AnnData | None = None,
         *,
         registry: dict[str, Any] | None = None,
-        n_hidden: int = 128,
+        n_hidden: int | Sequence[int] = 128,
         n_latent: int = 64,
         dropout_rate: float = 0.0,
         **architecture_kwargs: Any,

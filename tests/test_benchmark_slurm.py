@@ -1,0 +1,69 @@
+"""Runs as jobs of a real Slurm, started here if there is none."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent / "slurm"
+NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "runuser")
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """Environment variables with which Slurm's commands find a Slurm of one node."""
+    if shutil.which("sinfo") and subprocess.run(["sinfo"], capture_output=True).returncode == 0:
+        yield {}
+        return
+    if missing := [name for name in NEEDED if shutil.which(name) is None]:
+        pytest.skip(f"no Slurm, and none can be started: {', '.join(missing)} not installed (slurm-wlm and munge)")
+    if os.geteuid() != 0:
+        pytest.skip("no Slurm, and only root can start one")
+    # munge wants a path that everybody can search
+    state = Path("/run") / f"sccl-test-slurm-{os.getpid()}"
+    done = subprocess.run([SCRIPTS / "up.sh", state], capture_output=True, text=True)
+    try:
+        if done.returncode != 0:
+            pytest.skip(f"Slurm did not start here: {done.stderr.strip().splitlines()[-1:]}")
+        yield {"SLURM_CONF": str(state / "slurm.conf")}
+    finally:
+        subprocess.run([SCRIPTS / "down.sh", state], check=True)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_a_failing_job_is_reported_a_killed_one_is_lost_and_the_rest_complete(slurm, tmp_path):
+    (tmp_path / "conf" / "method").mkdir(parents=True)
+    (tmp_path / "conf" / "method" / "killed.yaml").write_text("_target_: killed.embed\nn_comps: 5\n")
+    (tmp_path / "killed.py").write_text("import os\ndef embed(data, *, seed, n_comps):\n    os._exit(9)\n")
+    results = tmp_path / "results"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sccl.benchmark",
+            "--multirun",
+            "--config-dir",
+            tmp_path / "conf",
+            "+cluster=slurm",
+            "method=pca,killed",
+            "method.n_comps=5,999",
+            "data.n_cells=120",
+            "data.n_genes=60",
+            f"results={results}",
+        ],
+        env=os.environ | slurm | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Submitted 4 Slurm tasks" in done.stdout
+    assert "1 of 4 runs complete" in done.stdout
+    assert done.stderr.count("failed:") == 1
+    assert done.stderr.count("lost:") == 2
+    (traceback,) = results.glob("runs/*/traceback.txt")
+    assert "n_comps" in traceback.read_text()
