@@ -78,12 +78,12 @@ def prepare(config: Mapping[str, Any], *, max_cells: int | None = None) -> Data:
 
 @lru_cache(maxsize=1)
 def _prepare(config_json: str, max_cells: int | None) -> Data:
-    from hydra.utils import instantiate
+    from hydra.utils import get_method
 
     config = json.loads(config_json)
     batch_key, labels_key = config.pop("batch_key"), config.pop("labels_key")
     layer, n_top_genes, ignored = config.pop("layer"), config.pop("n_top_genes"), config.pop("ignore_labels")
-    adata = instantiate(config)
+    adata = get_method(config.pop("_target_"))(**config)
     for name, key in (("batch_key", batch_key), ("labels_key", labels_key)):
         if key not in adata.obs:
             raise KeyError(f"data.{name}={key} does not exist; obs has {', '.join(map(str, adata.obs.columns))}.")

@@ -64,7 +64,8 @@ class Run:
     def title(self) -> str:
         """The choices, the settings and the seed, in one line."""
         chosen = [f"{name}={value}" for name, value in self.choices.items()]
-        settings = [option for option in self.command if option.partition("=")[0] not in (*self.choices, "seed")]
+        said = (*self.choices, "seed", "+experiment", "sweep.grids")
+        settings = [option for option in self.command if option.partition("=")[0] not in said]
         return " ".join([*chosen, *settings, f"seed={self.config['seed']}"])
 
 

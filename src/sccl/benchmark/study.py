@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
@@ -22,6 +22,9 @@ from sccl.benchmark.run import Run
 IDENTITY = ("method", "data", "seed", "score")
 #: Choices that only some methods have.
 PARTS = ("model", "augmentation", "sampling")
+
+# Options that change no result.
+_ELSEWHERE = ("results", "threads", "cluster")
 
 
 class OptionError(Exception):
@@ -109,11 +112,12 @@ def _run(config: DictConfig, command: tuple[str, ...]) -> Run:
     groups = ["data", "method", *(part for part in PARTS if part in config.method)]
     # several options of one group, augmentation=[mask,crossover], are not among hydra's choices
     choices = {group: str(chosen[group]) if group in chosen else "+".join(config[group]) for group in groups}
-    where = ("results", "threads", "cluster", "experiment")
+    # an experiment sets more than it sweeps, so that it belongs to the command; its other grids do not
+    alone = ["sweep.grids=[]"] if config.sweep.grids else []
     return Run(
         config=identity,
         choices=choices,
-        command=_without_repeats(option for option in command if _head(option) not in where),
+        command=tuple(dict.fromkeys([*(option for option in command if _head(option) not in _ELSEWHERE), *alone])),
         results=Path(config.results),
         threads=config.threads,
     )
@@ -122,10 +126,6 @@ def _run(config: DictConfig, command: tuple[str, ...]) -> Run:
 def _head(option: str) -> str:
     """Return ``data`` of ``+data.path=cells.h5ad``."""
     return option.lstrip("+~").partition("=")[0].partition(".")[0]
-
-
-def _without_repeats(options: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(options))
 
 
 def _seed(option: str) -> int:
