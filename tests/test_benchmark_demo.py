@@ -140,10 +140,13 @@ def test_unusable_embeddings_are_refused(embeddings, cells, change, message):
 def test_no_embedding_one_label_and_too_few_cells_are_refused(embeddings, cells):
     with pytest.raises(ValueError, match="empty"):
         score({}, cells["batch"], cells["label"])
+    with pytest.raises(ValueError, match="unintegrated"):
+        score({"alone": embeddings["random"]}, cells["batch"], cells["label"])
     with pytest.raises(ValueError, match="same label"):
         score(embeddings, cells["batch"], ["x"] * N_CELLS)
     with pytest.raises(ValueError, match="at least 15"):
-        score({"small": embeddings["random"][:9]}, cells["batch"][:9], cells["label"][:9])
+        few = {name: x[:9] for name, x in embeddings.items()}
+        score(few, cells["batch"][:9], cells["label"][:9])
 
 
 def test_scoring_leaves_scib_metrics_as_it_was(table, embeddings, cells):

@@ -106,11 +106,13 @@ def _run(args: argparse.Namespace) -> None:
         from anndata import AnnData
 
         import sccl
+        from sccl.benchmark.jax_cache import use_jax_cache
         from sccl.benchmark.pictures import draw_loss, draw_umaps
         from sccl.benchmark.scores import score
         from sccl.model import CLModel
 
         _quiet_lightning()
+        use_jax_cache()
 
     if args.data is None:
         with _stage("Simulating counts"):

@@ -50,7 +50,7 @@ def score(
         Cell type of each cell, shape `(n_cells,)`, without missing values and with at least two different ones.
     unintegrated
         The embedding `(n_cells, n_dims)` before any correction, usually PCA: "PCR comparison" is the share of *its*
-        batch variance that an embedding has lost. The first of `embeddings` by default, which thereby scores 0.
+        batch variance that an embedding has lost. If None, the first of several `embeddings`, which thereby scores 0.
     seed
         Seed of the k-means clustering behind "KMeans NMI" and "KMeans ARI".
     n_jobs
@@ -86,6 +86,8 @@ def score(
     arrays = {name: _checked_embedding(name, values) for name, values in embeddings.items()}
     if not arrays:
         raise ValueError("`embeddings` is empty: give at least one array of shape (n_cells, n_dims).")
+    if len(arrays) == 1 and unintegrated is None:
+        raise ValueError("`unintegrated`: a single embedding has nothing to be compared with; pass the PCA of the cells.")
     before = next(iter(arrays.values())) if unintegrated is None else _checked_embedding("unintegrated", unintegrated)
     n_cells = len(before)
     if n_cells < _MIN_CELLS:
