@@ -17,3 +17,8 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} does not exist, and SCCL_TEST_DATA names no other folder")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the benchmark's tests last: scores start JAX's threads, and other tests fork worker processes."""
+    items.sort(key=lambda item: item.path.name.startswith("test_benchmark"))
