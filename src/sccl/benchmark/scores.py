@@ -87,7 +87,9 @@ def score(
     if not arrays:
         raise ValueError("`embeddings` is empty: give at least one array of shape (n_cells, n_dims).")
     if len(arrays) == 1 and unintegrated is None:
-        raise ValueError("`unintegrated`: a single embedding has nothing to be compared with; pass the PCA of the cells.")
+        raise ValueError(
+            "`unintegrated`: a single embedding has nothing to be compared with; pass the PCA of the cells."
+        )
     before = next(iter(arrays.values())) if unintegrated is None else _checked_embedding("unintegrated", unintegrated)
     n_cells = len(before)
     if n_cells < _MIN_CELLS:
