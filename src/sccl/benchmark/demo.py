@@ -200,6 +200,7 @@ def _quiet_lightning() -> None:
     for name in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
+    warnings.filterwarnings("ignore", message="The `srun` command is available")
 
 
 def _read(path: Path, batch_key: str | None, labels_key: str | None) -> AnnData:
