@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from anndata.abc import CSCDataset
 
+from sccl.augment.names import unknown
 from sccl.pp import check_expression
 from sccl.pp.blocks import blocks
 
@@ -83,8 +84,7 @@ def check_unknown(parameters: dict[str, Any], known: Sequence[str], *, owner: st
     """Raise a TypeError that has the nearest valid name if a parameter is unknown."""
     for name in parameters:
         if name not in known:
-            nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise TypeError(f"{owner} has no parameter {name!r}; did you mean {nearest!r}? Known: {', '.join(known)}.")
+            raise TypeError(unknown(f"parameter of {owner}", name, known))
 
 
 def as_row_numbers(indices: Sequence[int] | Sequence[bool] | np.ndarray | None, n_cells: int) -> np.ndarray:
