@@ -246,6 +246,7 @@ def test_an_untrained_or_failed_model_embeds_nothing(adata):
         ({"max_epochs": 0}, ValueError, "max_epochs"),
         ({"batch_size": 1}, ValueError, "batch_size"),
         ({"train_size": 0.0}, ValueError, "train_size"),
+        ({"validation_size": 1.0}, ValueError, "validation_size"),
         ({"train_size": 0.002}, ValueError, "at least 2 cells, found 1"),
         ({"lr": -1.0}, ValueError, "lr"),
         ({"augmentation": "claer"}, KeyError, "clear"),

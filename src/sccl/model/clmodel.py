@@ -213,7 +213,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             Fraction of the cells to train on, in ``(0, 1]``. None: 0.9 if something asks for validation
             (``validation_size``, ``early_stopping``, ``enable_checkpointing``, ``check_val_every_n_epoch``), else all.
         validation_size
-            Fraction of the cells to validate on. None: all that are not trained on.
+            Fraction of the cells to validate on, in ``(0, 1)``. None: all that are not trained on.
         early_stopping
             Stop when ``validation_loss`` no longer falls.
         accelerator, devices, **trainer_kwargs
@@ -234,6 +234,8 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             or bool(trainer_kwargs.get("enable_checkpointing"))
             or trainer_kwargs.get("check_val_every_n_epoch") is not None
         )
+        if validation_size is not None and not 0 < validation_size < 1:
+            raise ValueError(f"`validation_size` must be in (0, 1), found {validation_size}.")
         if train_size is None:
             train_size = 1.0 - (validation_size or 0.1) if validates else 1.0
         batch_size = self._train_defaults["batch_size"] if batch_size is None else batch_size
