@@ -1,8 +1,8 @@
 """Options become runs, runs become directories, and what was interrupted is taken up again."""
 
+import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -120,7 +120,7 @@ def test_the_options_of_a_model_are_all_its_hyper_parameters_with_their_defaults
 
     from sccl import model as models
 
-    for name in sorted(set(models.__all__) - {"CLModel"}):
+    for name in models.__all__:
         options = dict(plan([f"model={name.lower()}"]).runs[0].config["method"]["model"])
         cls = getattr(models, options.pop("name"))
         architecture = list(signature(cls._architecture_cls).parameters.values())[1:]
@@ -260,23 +260,23 @@ def test_processes_of_this_machine_make_the_same_table_and_outlive_one_that_is_k
 
 
 @pytest.mark.slow
-def test_a_study_killed_at_any_moment_ends_in_the_same_table(tmp_path):
+def test_a_study_killed_at_three_random_moments_ends_in_the_same_table(tmp_path):
     options = ["method=pca,contrastive", "training.max_epochs=2", "data.n_cells=200", "data.n_genes=80"]
 
     def start(results: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "sccl.benchmark", *options, f"results={results}"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
+    began = time.monotonic()
     assert start(tmp_path / "whole").wait() == 0
-    for n_complete in (0, 1):  # killed within the first and the second run
+    seconds = time.monotonic() - began
+    moments = np.random.default_rng().uniform(0, seconds, 3)
+    print(f"killed after {moments} of {seconds} seconds")
+    for moment in moments:
         process = start(tmp_path / "killed")
-        runs = tmp_path / "killed" / "runs"
-        while process.poll() is None:
-            there = list(runs.glob("*")) if runs.exists() else []
-            if sum(path.name[0] != "." for path in there) == n_complete and any(path.name[0] == "." for path in there):
-                break
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+        process.kill()
         process.wait()
     assert start(tmp_path / "killed").wait() == 0
     tables = [write_report(tmp_path / name, tmp_path / name / "report")[0] for name in ("whole", "killed")]

@@ -21,7 +21,7 @@ def load(name: str, *, folder: Path | str | None = None) -> AnnData:
     Parameters
     ----------
     name
-        ``"human_immune"``, ``"human_pancreas"`` or ``"lung_atlas"``.
+        ``"human_immune"``, ``"human_pancreas"``, ``"human_pbmc"`` or ``"lung_atlas"``.
     folder
         Where files are kept; ``datasets`` in the user's cache if None (``SCCL_CACHE`` names another).
 

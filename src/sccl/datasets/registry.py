@@ -65,4 +65,11 @@ PUBLISHED: dict[str, Published] = {
         layer="counts",
         reference=_LUECKEN,
     ),
+    "human_pbmc": Published(
+        "https://exampledata.scverse.org/scvi-tools/pbmc_seurat_v4.h5ad",
+        n_cells=161764,
+        batch_key="donor",
+        labels_key="celltype.l2",
+        reference="Hao et al., Integrated analysis of multimodal single-cell data, Cell 2021",
+    ),
 }

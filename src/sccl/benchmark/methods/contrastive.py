@@ -34,11 +34,11 @@ def embed(
     model
         ``name``, one of :mod:`sccl.model`, and the architecture's hyper-parameters.
     augmentation, semantics
-        See :func:`sccl.augment.from_config`; ``semantics`` concerns the reference's files alone.
+        See :func:`sccl.augment.from_config`; ``semantics`` concerns the reference's files alone. Empty: the model's own.
     sampling
-        See :func:`sccl.dataloaders.as_sampling`.
+        See :func:`sccl.dataloaders.as_sampling`. Empty: the model's own.
     network
-        ``n_hidden``, ``n_latent`` and ``dropout_rate``.
+        ``n_hidden``, ``n_latent`` and ``dropout_rate``; the model's own where None.
     training
         Arguments of :meth:`sccl.CLModel.train`.
     projection
@@ -49,10 +49,16 @@ def embed(
     hyper_parameters = dict(model)
     cls = getattr(models, hyper_parameters.pop("name"))
     cls.setup_anndata(adata, batch_key=data.batch_key)
-    trained = cls(adata, **network, **hyper_parameters)
+    widths = {name: value for name, value in network.items() if value is not None}
+    trained = cls(adata, **widths, **hyper_parameters)
     is_reference = any("apply_prob" in step for step in augmentation.values())
     views = augment.from_config(augmentation, semantics=semantics if is_reference else "corrected")
-    trained.train(augmentation=views, sampling=sampling, enable_progress_bar=False, **training)
+    trained.train(
+        augmentation=views if augmentation else None,
+        sampling=sampling or None,
+        enable_progress_bar=False,
+        **training,
+    )
     return Embedding(
         trained.get_latent_representation(projection=projection), trained.history["train_loss"].squeeze("columns")
     )
