@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sccl import augment, benchmark, dataloaders, datasets, graph, model, module, pp, train
+    from sccl import augment, benchmark, dataloaders, datasets, graph, mapping, model, module, pp, train
     from sccl.model import (
         BYOL,
         CLAIRE,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __version__ = version("sccl")
 
-_ROOMS = ("augment", "benchmark", "dataloaders", "datasets", "graph", "model", "module", "pp", "train")
+_ROOMS = ("augment", "benchmark", "dataloaders", "datasets", "graph", "mapping", "model", "module", "pp", "train")
 _MODELS = (
     "BarlowTwins",
     "BYOL",

@@ -23,6 +23,7 @@ from sccl.dataloaders.manager import CellManager
 from sccl.model.checks import as_row_numbers, check_setup, check_unknown
 from sccl.model.genes import align_genes
 from sccl.model.history import clean_history
+from sccl.model.query import QueryMixin
 from sccl.model.registration import SharedSetup
 from sccl.model.signature import show_signature
 from sccl.pp import check_expression
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 N_STEPS = 1000
 
 
-class CLModel(BaseModelClass, metaclass=SharedSetup):
+class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
     """Contrastive model of single cells; as it stands the recommended recipe.
 
     That is SimCLR on minibatches of one experimental batch each, with masking as the only augmentation.
@@ -151,19 +152,19 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             without a batch.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        check_setup(adata, layer=layer, batch_key=batch_key, labels_key=labels_key)
         if "source_registry" in kwargs:
-            # The encoder does not know of batches, so new ones are fine.
+            # The encoder does not know of batches, so new ones are fine; and cells need no labels to be attached.
             kwargs["extend_categories"] = True
-        manager = CellManager(
-            fields=[
-                # The rows are brought into form as they are read: the user's matrix stays as it is.
-                fields.LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False),
-                fields.CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
-                fields.CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key),
-            ],
-            setup_method_args=setup_method_args,
-        )
+            labels_key = labels_key if labels_key in adata.obs else None
+        check_setup(adata, layer=layer, batch_key=batch_key, labels_key=labels_key)
+        registered = [
+            # The rows are brought into form as they are read: the user's matrix stays as it is.
+            fields.LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False),
+            fields.CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
+        ]
+        if labels_key is not None or "source_registry" not in kwargs:
+            registered.append(fields.CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key))
+        manager = CellManager(fields=registered, setup_method_args=setup_method_args)
         manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
 
@@ -246,6 +247,7 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
             raise ValueError(f"`max_epochs` must be at least 1, found {max_epochs}.")
         if not 0 < train_size <= 1:
             raise ValueError(f"`train_size` must be in (0, 1], found {train_size}.")
+        self._before_training()
         views = as_compose(self._augmentation if augmentation is None else augmentation)
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
         if views.needs_neighbors or minibatches.needs_neighbors:
@@ -313,7 +315,8 @@ class CLModel(BaseModelClass, metaclass=SharedSetup):
         ----------
         adata
             Cells, normalised like those that the model was trained on; those if None. Genes are matched by name, further
-            genes are left out, and batches need not be known. Left as it is.
+            genes are left out, and batches need not be known. All genes must be there; :meth:`map_query` does without some,
+            and checks how the cells were preprocessed. Left as it is.
         indices
             Row numbers, in any order and repeated if wanted, or a boolean mask. All cells if None.
         batch_size

@@ -1,0 +1,242 @@
+"""New cells in the space of a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from torch import nn
+
+from sccl.model.genes import align_genes, fill_genes
+from sccl.model.likeness import check_likeness, describe
+
+if TYPE_CHECKING:
+    from sccl.model.clmodel import CLModel
+
+Freeze = Literal["weights", "none"]
+
+
+class QueryMixin:
+    """Embed new cells as they are, or let a copy of the model adapt to them. The model itself never changes."""
+
+    # Saved with the model, as are all attributes whose names end with an underscore.
+    input_: dict[str, Any] | None = None
+    freeze_: Freeze = "none"
+
+    def map_query(
+        self: CLModel, adata_query: AnnData, *, min_overlap: float = 0.5, batch_size: int | None = None
+    ) -> np.ndarray:
+        """Return the embedding of new cells, in the space of those that the model was trained on. Nothing is trained.
+
+        It is what :meth:`get_latent_representation` returns for the same cells, after two things that data from elsewhere
+        need: genes that were not measured count as not expressed, and the preprocessing is compared with that of the
+        cells that the model was trained on. Where genes are missing the embedding is less exact: with 10, 30 and 50 % of
+        them gone at random, transferred labels were right for .5, 1.4 and 3.3 points fewer cells (mean of six held-out
+        batches of real cells).
+
+        Parameters
+        ----------
+        adata_query
+            New cells, a single one or many, normalised like those that the model was trained on. Genes are matched by
+            name; foreign ones are left out. Batches are not looked at. Left as it is.
+        min_overlap
+            Fraction of the model's genes that must be there, in ``[0, 1]``.
+        batch_size
+            Cells per forward pass; changes nothing but memory use. None: 1024.
+
+        Returns
+        -------
+        float32, shape ``(n_cells, n_latent)``; the same for a cell whatever the other cells are.
+
+        Raises
+        ------
+        RuntimeError
+            If the model was not trained.
+        ValueError
+            If too few genes are there or one stands twice, or if the values are raw counts, were not logarithmised,
+            were normalised to another total according to :func:`sccl.pp.preprocess`'s record, or cannot be expression.
+        KeyError
+            If the model reads a layer that ``adata_query`` lacks.
+        TypeError
+            If ``adata_query`` is not an AnnData.
+
+        Warns
+        -----
+        UserWarning
+            If genes are missing, and how many; if the cells' totals look normalised in another way.
+
+        Examples
+        --------
+        >>> model = sccl.CLModel.load("reference", adata=False)
+        >>> query.obsm["X_cl"] = model.map_query(query)
+        """
+        self._check_if_trained(warn=False)
+        return self.get_latent_representation(align_query(self, adata_query, min_overlap), batch_size=batch_size)
+
+    @classmethod
+    def prepare_query_anndata(
+        cls,
+        adata: AnnData,
+        reference_model: str | Path | CLModel,
+        return_reference_var_names: bool = False,
+        inplace: bool = True,
+        *,
+        min_overlap: float = 0.5,
+    ) -> AnnData | pd.Index | None:
+        """Give new cells the genes of a model: in its order, foreign ones left out, missing ones added as zeros.
+
+        For :meth:`load_query_data`; :meth:`map_query` does it by itself.
+
+        Parameters
+        ----------
+        adata
+            New cells, in memory.
+        reference_model
+            The model, or the directory in which it was saved.
+        return_reference_var_names
+            Only return the names of the model's genes.
+        inplace
+            Change ``adata``, or return a new object.
+        min_overlap
+            Fraction of the model's genes that must be there, in ``[0, 1]``.
+
+        Returns
+        -------
+        Names of genes, or the new object, or None.
+
+        Raises
+        ------
+        ValueError
+            If too few genes are there or one stands twice, or if ``adata`` is to be changed and is a view or backed.
+
+        Warns
+        -----
+        UserWarning
+            If genes are missing, and how many.
+        """
+        if isinstance(reference_model, str | Path):
+            registry = cls.load_registry(str(reference_model))  # type: ignore[attr-defined]
+            var_names = pd.Index(registry["field_registries"]["X"]["state_registry"]["column_names"])
+        else:
+            var_names = pd.Index(reference_model.get_var_names())
+        if return_reference_var_names:
+            return var_names
+        if inplace and (adata.is_view or adata.isbacked):
+            what = "a view of another AnnData" if adata.is_view else "backed by a file"
+            raise ValueError(f"`adata` is {what}, which would be changed: pass a copy, or `inplace=False`.")
+        filled = fill_genes(adata, var_names, min_overlap=min_overlap)
+        if not inplace:
+            return filled.copy() if filled is adata or filled.is_view else filled
+        if filled is not adata:
+            adata._init_as_actual(filled.copy())  # what scvi-tools uses here; AnnData has no public way
+        return None
+
+    @classmethod
+    def load_query_data(
+        cls,
+        adata: AnnData,
+        reference_model: str | Path | CLModel,
+        *,
+        freeze: Freeze = "weights",
+        accelerator: str = "auto",
+        device: int | str = "auto",
+    ) -> Self:
+        """Return a copy of a trained model to which new cells are attached, and which may be fine-tuned on them.
+
+        Until :meth:`train` is called nothing differs from the reference: ``get_latent_representation()`` gives what
+        ``reference_model.map_query(adata)`` does. Training changes the copy alone: the reference shares no tensor with
+        it, and embeds its own cells bit for bit as before.
+
+        The encoder knows no batches, so there are no batch weights to add, as other models of scvi-tools do. What can
+        adapt is how each hidden unit is normalised. That pays where the query is another condition than all of the
+        reference, and costs where it is not: in 500 steps, labels transferred from control to interferon-stimulated cells
+        rose from .78 to .89, those of five other held-out batches changed by -.008 to +.004.
+
+        Parameters
+        ----------
+        adata
+            New cells, with all genes of the model (see :meth:`prepare_query_anndata`) and its batch column. Registered
+            as by :meth:`setup_anndata`; where genes stand in another order, or there are more, a copy is.
+        reference_model
+            The model, or the directory in which it was saved.
+        freeze
+            What training leaves as it is. ``"weights"``: all but the encoder's batch normalisation; its means and
+            variances become those of the query, its scales and shifts (some hundred numbers) learn. The query should hold
+            about the same mixture of cells as the reference, for each unit is moved to the same mean over all cells.
+            ``"none"``: nothing; the embedding then leaves the reference's space, and cells of the two can no longer be
+            compared safely.
+        accelerator, device
+            See :meth:`load`.
+
+        Raises
+        ------
+        ValueError
+            If genes are missing or one stands twice, if the model is of another class, or if the cells were preprocessed
+            differently (see :meth:`map_query`).
+        KeyError
+            If ``freeze`` is unknown, or if the batch column or the layer is missing. Labels may be.
+
+        References
+        ----------
+        Li et al., *Revisiting batch normalization for practical domain adaptation*, ICLR workshop 2017; Lotfollahi et
+        al., *Mapping single-cell data to reference atlases by transfer learning*, Nature Biotechnology 2022 (scArches).
+
+        Examples
+        --------
+        >>> adapted = sccl.CLModel.load_query_data(query, model)
+        >>> adapted.train()
+        >>> query.obsm["X_cl"] = adapted.get_latent_representation()
+        """
+        if freeze not in get_args(Freeze):
+            raise KeyError(f"`freeze` must be one of {get_args(Freeze)}, found {freeze!r}.")
+        where: dict[str, Any] = {"accelerator": accelerator, "device": device}
+        if isinstance(reference_model, str | Path):
+            reference_model = cls.load(str(reference_model), adata=False, **where)  # type: ignore[attr-defined]
+        reference_model._check_if_trained(warn=False)
+        _check_preprocessing(reference_model, adata, align_genes(adata, reference_model.get_var_names()))
+        with TemporaryDirectory() as folder:
+            reference_model.save(folder, overwrite=True)
+            model = cls.load(folder, adata, **where)  # type: ignore[attr-defined]
+        model.freeze_ = freeze
+        return model
+
+    def _before_training(self: CLModel) -> None:
+        if self.input_ is None:
+            self.input_ = describe(self._expression(None), _record(self, self.adata))
+        if self.freeze_ == "weights":
+            self.module.requires_grad_(False)
+            for layer in self.module.encoder:
+                if isinstance(layer, nn.BatchNorm1d):
+                    layer.requires_grad_(True)
+
+
+def align_query(model: CLModel, adata: AnnData, min_overlap: float) -> AnnData:
+    """Return new cells with the genes of a model, after their preprocessing was found to be that of its cells.
+
+    Genes that were not measured are zeros; see :meth:`QueryMixin.map_query` for all else.
+    """
+    if not isinstance(adata, AnnData):
+        raise TypeError(f"The query must be an AnnData, found {type(adata).__name__}; of a MuData pass one modality.")
+    aligned = fill_genes(adata, model.get_var_names(), min_overlap=min_overlap)
+    _check_preprocessing(model, adata, aligned)
+    return aligned
+
+
+def _check_preprocessing(model: CLModel, adata: AnnData, aligned: AnnData) -> None:
+    x = model._expression(aligned)
+    if model.input_ is not None:  # a model of an earlier version does not know
+        measured = np.asarray(aligned.var_names.isin(adata.var_names))
+        layer = model.registry["setup_args"]["layer"]
+        name = "The query's X" if layer is None else f"The query's layers[{layer!r}]"
+        check_likeness(x, _record(model, adata), model.input_, measured=measured, name=name)
+
+
+def _record(model: CLModel, adata: AnnData) -> dict[str, Any] | None:
+    """Return what ``sccl.pp.preprocess`` noted, if it made the matrix that the model reads."""
+    if model.registry["setup_args"]["layer"] is not None:
+        return None
+    return adata.uns.get("sccl", {}).get("preprocess")
