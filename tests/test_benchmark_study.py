@@ -102,6 +102,7 @@ def test_what_the_user_says_comes_before_what_the_experiment_says():
         ("augmentation_pairs", 21),
         ("sampling", 16),
         ("released_vs_corrected", 48),
+        ("recommended", 24),
     ],
 )
 def test_every_experiment_makes_its_runs(experiment, n_runs):
@@ -135,7 +136,7 @@ def test_the_options_of_an_augmentation_are_its_defaults(name):
     assert from_config(entry) == from_config({name: {}})
 
 
-@pytest.mark.parametrize("name", ["clear", "base", "combi", "ours", "claire"])
+@pytest.mark.parametrize("name", ["cross_batch", "clear", "base", "combi", "ours", "claire"])
 def test_presets_are_those_of_the_package(name):
     from sccl.augment import from_config, preset
     from sccl.augment.config import to_config

@@ -217,11 +217,10 @@ def test_early_stopping_and_checkpoints_watch_the_validation_loss(adata, tmp_pat
     assert sccl.SimCLR.load(checkpoint, adata).is_trained
 
 
-def test_training_lasts_a_number_of_steps_whatever_the_number_of_cells(adata, monkeypatch):
-    monkeypatch.setattr("sccl.model.clmodel.N_STEPS", 12)
+def test_training_lasts_a_number_of_steps_whatever_the_number_of_cells(adata):
     for batch_size, n_epochs in ((300, 12), (60, 3), (10, 1)):
         model = sccl.SimCLR(adata)
-        model.train(batch_size=batch_size, **QUIET)
+        model.train(max_steps=12, batch_size=batch_size, **QUIET)
         assert len(model.history["train_loss"]) == n_epochs
 
 

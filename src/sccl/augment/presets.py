@@ -9,10 +9,12 @@ from sccl.augment.mask import Mask
 from sccl.augment.mnn import MNN
 from sccl.augment.names import unknown
 from sccl.augment.noise import GaussianNoise
+from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.swap import InnerSwap
 
 PRESETS: dict[str, Compose] = {
     "mask": Compose([Mask(0.4)]),
+    "cross_batch": Compose([CrossBatchPositive(1.0), Mask(0.4)]),
     "clear": Compose([Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25)]),
     "base": Compose(
         [
@@ -30,11 +32,14 @@ PRESETS: dict[str, Compose] = {
 
 
 def preset(name: str) -> Compose:
-    """Return a named composition. Those of the reference benchmark are corrected; each of their steps has chance 0.5.
+    """Return a named composition. Those of the reference benchmark are corrected; masks and their steps have chance 0.5.
 
     Parameters
     ----------
     name
+        ``"mask"``: mask 40 %.
+        ``"cross_batch"``: the second view starts from a mutual nearest neighbour in another batch, where there is one →
+        mask 40 %.
         ``"clear"``: mask 20 % → gaussian noise on 80 % (σ 0.2) → swap 10 % → cross over 25 %, as in CLEAR (Han et al.,
         Briefings in Bioinformatics 2022).
         ``"base"``: the same → BBKNN (α 0.5, k 10, exchange or interpolate).

@@ -28,6 +28,7 @@ def simulate(
     mean_count: float = 0.2,
     library_spread: float = 0.4,
     dispersion: float = 0.5,
+    trajectory: bool = False,
     seed: int = 0,
 ) -> AnnData:
     r"""Simulate single-cell counts of several cell types measured in several batches.
@@ -75,13 +76,17 @@ def simulate(
         Standard deviation of the log library size, ≥ 0.
     dispersion
         Overdispersion :math:`\phi` of the counts, ≥ 0; 0 gives Poisson counts.
+    trajectory
+        Let cells lie on a path through the types, in their order, rather than on the types themselves: the log mean
+        expression of a cell is interpolated between those of two types, and its type is the nearer one.
     seed
         Seed, ≥ 0. The same arguments always give the same data.
 
     Returns
     -------
     AnnData with raw counts in ``X`` (CSR, float32, ``(n_cells, n_genes)``) and the categorical columns
-    ``obs["batch"]`` (``"batch_1"``, ...) and ``obs["cell_type"]`` (``"type_1"``, ...).
+    ``obs["batch"]`` (``"batch_1"``, ...) and ``obs["cell_type"]`` (``"type_1"``, ...); with `trajectory` also
+    ``obs["pseudotime"]``, between 0 at the first type and 1 at the last.
 
     Raises
     ------
@@ -129,23 +134,26 @@ def simulate(
         + rng.normal(0, batch_strength, (n_batches, 1, n_genes))
         + rng.normal(0, interaction_strength * batch_strength, (n_batches, n_types, n_genes))
     )
-    share_btg = np.exp(log_rate_btg - log_rate_btg.max(axis=-1, keepdims=True))
-    share_btg /= share_btg.sum(axis=-1, keepdims=True)
 
     batch_n = rng.permutation(np.arange(n_cells) % n_batches)
     type_n = _draw_types(batch_n, n_types=n_types, composition=composition, rng=rng)
+    position_n = type_n.astype(float)
     # exp(-sigma^2 / 2) makes the mean of the log-normal 1.
     library_n = n_genes * mean_count * np.exp(rng.normal(-(library_spread**2) / 2, library_spread, n_cells))
+    if trajectory:
+        position_n = np.clip(position_n + rng.uniform(-0.5, 0.5, n_cells), 0, n_types - 1)
 
     parts = []
     for start, chunk in zip(range(0, n_cells, CHUNK_CELLS), chunks, strict=True):
         cells = slice(start, start + CHUNK_CELLS)
-        mu_ng = library_n[cells, None] * share_btg[batch_n[cells], type_n[cells]]
+        mu_ng = library_n[cells, None] * _shares(log_rate_btg, batch_n[cells], position_n[cells])
         parts.append(_draw_counts(mu_ng, dispersion=dispersion, rng=np.random.default_rng(chunk)))
     obs = pd.DataFrame(
         {"batch": _labels("batch", batch_n, n_batches), "cell_type": _labels("type", type_n, n_types)},
         index=_names("cell", n_cells),
     )
+    if trajectory:
+        obs["pseudotime"] = position_n / max(n_types - 1, 1)
     adata = AnnData(sparse.vstack(parts, format="csr"), obs=obs)
     adata.var_names = _names("gene", n_genes)
     return adata
@@ -160,6 +168,16 @@ def _draw_types(batch_n: np.ndarray, *, n_types: int, composition: float, rng: n
     one_of_each = rng.choice(batch_n.size, size=n_types, replace=False)
     type_n[one_of_each] = np.arange(n_types)
     return type_n
+
+
+def _shares(log_rate_btg: np.ndarray, batch_n: np.ndarray, position_n: np.ndarray) -> np.ndarray:
+    """Share of each gene in the counts of cells that lie at positions between types."""
+    before_n = np.floor(position_n).astype(np.intp)
+    after_n = np.minimum(before_n + 1, log_rate_btg.shape[1] - 1)
+    weight_n1 = (position_n - before_n)[:, None]
+    log_rate_ng = (1 - weight_n1) * log_rate_btg[batch_n, before_n] + weight_n1 * log_rate_btg[batch_n, after_n]
+    share_ng = np.exp(log_rate_ng - log_rate_ng.max(axis=1, keepdims=True))
+    return share_ng / share_ng.sum(axis=1, keepdims=True)
 
 
 def _draw_counts(mu_ng: np.ndarray, *, dispersion: float, rng: np.random.Generator) -> sparse.csr_matrix:

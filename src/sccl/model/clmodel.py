@@ -13,7 +13,6 @@ from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from scvi.data import fields
 from scvi.data._constants import _MODEL_NAME_KEY
-from scvi.model.base import BaseModelClass
 from scvi.train import TrainRunner
 
 from sccl import graph, module
@@ -23,7 +22,7 @@ from sccl.dataloaders.manager import CellManager
 from sccl.model.checks import as_row_numbers, check_setup, check_unknown
 from sccl.model.genes import align_genes
 from sccl.model.history import clean_history
-from sccl.model.query import QueryMixin
+from sccl.model.query import ReferenceModel
 from sccl.model.registration import SharedSetup
 from sccl.model.signature import show_signature
 from sccl.pp import check_expression
@@ -38,14 +37,11 @@ if TYPE_CHECKING:
     from sccl.dataloaders import Sampling
     from sccl.train.plan import Schedule
 
-# Without `max_epochs` a model trains for about this many steps, however many cells there are.
-N_STEPS = 1000
-
-
-class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
+class CLModel(ReferenceModel, metaclass=SharedSetup):
     """Contrastive model of single cells; as it stands the recommended recipe.
 
-    That is SimCLR on minibatches of one experimental batch each, with masking as the only augmentation.
+    That is SimCLR whose positives are mutual nearest neighbours of other batches, masked, on minibatches of one
+    experimental batch each: what two batches agree on attracts, and contrasts cannot use the batch effect.
 
     Parameters
     ----------
@@ -85,10 +81,10 @@ class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
 
     # What a recipe is made of: a subclass sets those in which it differs.
     _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
-    _architecture_defaults: ClassVar[dict[str, Any]] = {}
-    _augmentation: ClassVar[str] = "mask"
-    _sampling: ClassVar[str] = "batch"
-    _train_defaults: ClassVar[dict[str, Any]] = {"batch_size": 256, "lr": 1e-3}
+    _architecture_defaults: ClassVar[dict[str, Any]] = {"temperature": 0.4}
+    _augmentation: ClassVar[str] = "cross_batch"
+    _sampling: ClassVar[str | dict[str, Any]] = "batch"
+    _train_defaults: ClassVar[dict[str, Any]] = {"batch_size": 256, "lr": 5e-3, "max_steps": 1000}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -152,17 +148,18 @@ class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
             without a batch.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        if "source_registry" in kwargs:
-            # The encoder does not know of batches, so new ones are fine; and cells need no labels to be attached.
+        takes_labels = True
+        if (source := kwargs.get("source_registry")) is not None:
+            # The encoder does not know of batches, so new ones are fine; and it never saw labels, so none are needed.
             kwargs["extend_categories"] = True
-            labels_key = labels_key if labels_key in adata.obs else None
-        check_setup(adata, layer=layer, batch_key=batch_key, labels_key=labels_key)
+            takes_labels = REGISTRY_KEYS.LABELS_KEY in source["field_registries"] and labels_key in (None, *adata.obs)
+        check_setup(adata, layer=layer, batch_key=batch_key, labels_key=labels_key if takes_labels else None)
         registered = [
             # The rows are brought into form as they are read: the user's matrix stays as it is.
             fields.LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False),
             fields.CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
         ]
-        if labels_key is not None or "source_registry" not in kwargs:
+        if takes_labels:
             registered.append(fields.CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key))
         manager = CellManager(fields=registered, setup_method_args=setup_method_args)
         manager.register_fields(adata, **kwargs)
@@ -176,6 +173,7 @@ class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
         sampling: Sampling | str | dict[str, Any] | None = None,
         use_rep: str | None = None,
         batch_size: int | None = None,
+        max_steps: int | None = None,
         lr: float | None = None,
         weight_decay: float = 1e-6,
         schedule: Schedule = "cosine",
@@ -192,11 +190,11 @@ class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
         Parameters
         ----------
         max_epochs
-            Number of passes over the training cells. None: as many as make about 1000 steps.
+            Number of passes over the training cells. None: as many as make ``max_steps``.
         augmentation
             What the two views are: the name of a preset, an augmentation or a composition, a torch function over
-            cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"mask"``, if the model's documentation
-            names no other.
+            cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"cross_batch"``, if the
+            model's documentation names no other.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
             object (see :func:`sccl.dataloaders.as_sampling`). None: ``"batch"``, if the model's documentation names no
@@ -206,8 +204,12 @@ class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
             principal components.
         batch_size
             Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
+        max_steps
+            In place of ``max_epochs``: the number of minibatches to train on, at least 1, rounded up to whole passes.
+            It is what training needs, however many cells there are. None: 1000, if the model's documentation names no
+            other.
         lr
-            Largest learning rate, > 0. None: 1e-3, if the model's documentation names no other.
+            Largest learning rate, > 0. None: 5e-3, if the model's documentation names no other.
         weight_decay, schedule, warmup
             See :class:`sccl.train.ContrastiveTrainingPlan`.
         train_size
@@ -243,11 +245,15 @@ class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
         lr = self._train_defaults["lr"] if lr is None else lr
         if batch_size < 2:
             raise ValueError(f"`batch_size` must be at least 2, found {batch_size}: a cell is contrasted with others.")
+        if max_epochs is not None and max_steps is not None:
+            raise ValueError(f"Pass `max_epochs` or `max_steps`, not both: found {max_epochs} and {max_steps}.")
+        max_steps = self._train_defaults["max_steps"] if max_steps is None else max_steps
+        if max_steps < 1:
+            raise ValueError(f"`max_steps` must be at least 1, found {max_steps}.")
         if max_epochs is not None and max_epochs < 1:
             raise ValueError(f"`max_epochs` must be at least 1, found {max_epochs}.")
         if not 0 < train_size <= 1:
             raise ValueError(f"`train_size` must be in (0, 1], found {train_size}.")
-        self._before_training()
         views = as_compose(self._augmentation if augmentation is None else augmentation)
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
         if views.needs_neighbors or minibatches.needs_neighbors:
@@ -270,7 +276,8 @@ class CLModel(QueryMixin, BaseModelClass, metaclass=SharedSetup):
         if validates and not early_stopping:
             trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
         steps_per_epoch = splitter.steps_per_epoch
-        max_epochs = max_epochs or -(-N_STEPS // steps_per_epoch)
+        max_epochs = max_epochs or -(-max_steps // steps_per_epoch)
+        self._before_training()
         plan = ContrastiveTrainingPlan(
             self.module,
             n_steps=max_epochs * steps_per_epoch,

@@ -120,7 +120,7 @@ def fill_genes(adata: AnnData, var_names: ArrayLike, *, min_overlap: float) -> A
         f"({missing.size / names.size:.0%}), for example {examples}: they count as not expressed.",
         stacklevel=3,
     )
-    layers = {name: _take(adata.layers[name], columns) for name in adata.layers if name is not None}
+    layers = {name: _take(adata.layers[name], columns) for name in adata.layers.keys() if name is not None}
     var = adata.var.iloc[columns[columns >= 0]].reindex(names)
     x = None if adata.X is None else _take(adata.X, columns)
     return AnnData(x, obs=adata.obs.copy(), var=var, layers=layers, obsm=dict(adata.obsm), uns=dict(adata.uns))

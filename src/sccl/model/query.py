@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scvi.model.base import BaseModelClass
 from torch import nn
 
 from sccl.model.genes import align_genes, fill_genes
@@ -20,16 +21,14 @@ if TYPE_CHECKING:
 Freeze = Literal["weights", "none"]
 
 
-class QueryMixin:
-    """Embed new cells as they are, or let a copy of the model adapt to them. The model itself never changes."""
+class ReferenceModel(BaseModelClass):
+    """A model to whose space new cells are mapped: as they are, or by a copy of it that adapts. It never changes itself."""
 
     # Saved with the model, as are all attributes whose names end with an underscore.
     input_: dict[str, Any] | None = None
     freeze_: Freeze = "none"
 
-    def map_query(
-        self: CLModel, adata_query: AnnData, *, min_overlap: float = 0.5, batch_size: int | None = None
-    ) -> np.ndarray:
+    def map_query(self, adata_query: AnnData, *, min_overlap: float = 0.5, batch_size: int | None = None) -> np.ndarray:
         """Return the embedding of new cells, in the space of those that the model was trained on. Nothing is trained.
 
         It is what :meth:`get_latent_representation` returns for the same cells, after two things that data from elsewhere
@@ -119,7 +118,7 @@ class QueryMixin:
             If genes are missing, and how many.
         """
         if isinstance(reference_model, str | Path):
-            registry = cls.load_registry(str(reference_model))  # type: ignore[attr-defined]
+            registry = cls.load_registry(str(reference_model))
             var_names = pd.Index(registry["field_registries"]["X"]["state_registry"]["column_names"])
         else:
             var_names = pd.Index(reference_model.get_var_names())
@@ -194,17 +193,17 @@ class QueryMixin:
         if freeze not in get_args(Freeze):
             raise KeyError(f"`freeze` must be one of {get_args(Freeze)}, found {freeze!r}.")
         where: dict[str, Any] = {"accelerator": accelerator, "device": device}
-        if isinstance(reference_model, str | Path):
-            reference_model = cls.load(str(reference_model), adata=False, **where)  # type: ignore[attr-defined]
-        reference_model._check_if_trained(warn=False)
-        _check_preprocessing(reference_model, adata, align_genes(adata, reference_model.get_var_names()))
+        is_saved = isinstance(reference_model, str | Path)
+        reference: Any = cls.load(str(reference_model), adata=False, **where) if is_saved else reference_model
+        reference._check_if_trained(warn=False)
+        _check_preprocessing(reference, adata, align_genes(adata, reference.get_var_names()))
         with TemporaryDirectory() as folder:
-            reference_model.save(folder, overwrite=True)
-            model = cls.load(folder, adata, **where)  # type: ignore[attr-defined]
+            reference.save(folder, overwrite=True)
+            model = cls.load(folder, adata, **where)
         model.freeze_ = freeze
         return model
 
-    def _before_training(self: CLModel) -> None:
+    def _before_training(self) -> None:
         if self.input_ is None:
             self.input_ = describe(self._expression(None), _record(self, self.adata))
         if self.freeze_ == "weights":
@@ -217,7 +216,7 @@ class QueryMixin:
 def align_query(model: CLModel, adata: AnnData, min_overlap: float) -> AnnData:
     """Return new cells with the genes of a model, after their preprocessing was found to be that of its cells.
 
-    Genes that were not measured are zeros; see :meth:`QueryMixin.map_query` for all else.
+    Genes that were not measured are zeros; see :meth:`ReferenceModel.map_query` for all else.
     """
     if not isinstance(adata, AnnData):
         raise TypeError(f"The query must be an AnnData, found {type(adata).__name__}; of a MuData pass one modality.")
