@@ -178,3 +178,21 @@ def test_one_cell_of_one_gene_can_be_simulated():
 def test_arguments_out_of_range_are_refused_by_name(argument, value):
     with pytest.raises(ValueError, match=f"^{argument} must be"):
         simulate(**{argument: value})
+
+
+def test_on_a_trajectory_types_follow_each_other_and_expression_changes_step_by_step():
+    adata = sccl.datasets.simulate(2000, 200, n_batches=1, n_types=3, mean_count=5.0, trajectory=True)
+    time = adata.obs["pseudotime"].to_numpy()
+    assert time.min() == 0
+    assert time.max() == 1
+    nearest = np.rint(time * 2).astype(int)
+    differs = adata.obs["cell_type"].cat.codes.to_numpy() != nearest
+    assert differs.mean() < 0.01  # those that lie half way
+    log = np.log(adata.X.toarray() + 0.5)
+    middle, ends = (
+        log[(time > 0.2) & (time < 0.3)].mean(0),
+        [log[time < 0.05].mean(0), log[abs(time - 0.5) < 0.05].mean(0)],
+    )
+    share = np.polyfit(ends[1] - ends[0], middle - ends[0], 1)[0]
+    assert 0.35 < share < 0.65
+    assert "pseudotime" not in sccl.datasets.simulate(20, 20).obs

@@ -224,6 +224,18 @@ def test_training_lasts_a_number_of_steps_whatever_the_number_of_cells(adata):
         assert len(model.history["train_loss"]) == n_epochs
 
 
+def test_training_ends_with_epochs_or_steps_whichever_comes_first(adata):
+    def n_epochs(model, *args, **kwargs):
+        model.train(*args, augmentation="mask", sampling="uniform", **kwargs, **QUIET)
+        return len(model.history["train_loss"])
+
+    assert n_epochs(sccl.CLModel(adata), 2, max_steps=100) == 2
+    assert n_epochs(sccl.CLModel(adata), 9, max_steps=3, batch_size=300) == 3
+    assert n_epochs(sccl.CLModel(adata), batch_size=300) == 50  # few cells are not learned by heart
+    assert n_epochs(sccl.SimCLR(adata), batch_size=30) == 100  # published: 1000 steps of 10 an epoch
+    assert n_epochs(sccl.CLModel(adata), 60, batch_size=300) == 60
+
+
 def test_augmentations_may_be_named_built_mapped_or_written_as_functions(adata):
     for augmentation in ("clear", Mask(0.3), Compose([Mask(0.2), torch.relu]), {"mask": {"p": 1.0}}, torch.relu):
         sccl.SimCLR(adata).train(1, augmentation=augmentation, sampling="uniform", **QUIET)

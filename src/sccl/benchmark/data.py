@@ -126,7 +126,7 @@ def subsample(adata: AnnData, n_cells: int, keys: Sequence[str]) -> AnnData:
         raise ValueError(f"data.subsample must be between 1 and {adata.n_obs}, the number of cells, found {n_cells}.")
     rng = np.random.default_rng(0)
     # groups in the order of their first cells, so that the part does not depend on how they are named
-    groups = adata.obs.groupby(list(keys), observed=True, dropna=False, sort=False).indices.values()
+    groups = pd.DataFrame(adata.obs).groupby(list(keys), observed=True, dropna=False, sort=False).indices.values()
     share = n_cells / adata.n_obs
     kept = [rng.choice(rows, max(round(share * rows.size), min(3, rows.size)), replace=False) for rows in groups]
     return adata[np.sort(np.concatenate(kept))].copy()

@@ -9,7 +9,6 @@ from anndata import AnnData
 from scipy import sparse
 
 from sccl import graph
-from sccl.augment.csr import as_csr
 from sccl.graph.exact import directions
 from sccl.mapping.neighbors import mean_over
 from sccl.mapping.whiten import whitening
@@ -17,22 +16,47 @@ from sccl.mapping.whiten import whitening
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-N_NEIGHBORS = 10
-# A cell and so many of its nearest are judged together.
-N_SMOOTHED = 15
+# Neighbours are so many per cent of the cells, so that the number of cells does not matter, but at least so many.
+NEIGHBORS = 0.01
+FEWEST_NEIGHBORS = 10
+# A cell and so many of its nearest, at least, are judged together.
+FEWEST_SMOOTHED = 15
 # With fewer cells there are no others that the reference could choose in their place.
 FEWEST_CELLS = 30
-# Chosen less than this often, compared with its rivals, a cell is not of the reference's kinds. See `transfer_labels` for
-# what was measured.
-CHOSEN_BACK = 0.4
+# Of the reference's own cells this share scores lower.
+USUALLY_LOWER = 0.05
+# For a reference of one batch. Those of several gave .32 to .50 on real data; one that cannot be calibrated is to be careful.
+UNCALIBRATED = 0.35
 
 
-def is_not_chosen(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> np.ndarray:
-    """Say which query cells are hardly ever chosen by the reference cells that they choose.
+def usual_score(x_ref: csr_matrix, codes: np.ndarray, batch: np.ndarray) -> float:
+    """Return the score of :func:`chosen_back` that few of the reference's own cells fall below.
+
+    Each batch in turn is the query, and the others are its reference. Without other batches it is 0.35.
+
+    Parameters
+    ----------
+    x_ref
+        Log-expression of the reference, cells × genes.
+    codes, batch
+        Label and batch of each cell as numbers.
+    """
+    scores = [np.empty(0)]
+    for one in np.unique(batch):
+        others = batch != one
+        shared = ~others & np.isin(codes, codes[others])
+        if min(shared.sum(), others.sum()) >= FEWEST_CELLS:
+            scores.append(chosen_back(x_ref[others], x_ref[shared], codes[others]))
+    known = np.concatenate(scores)
+    return float(np.quantile(known, USUALLY_LOWER)) if known.size else UNCALIBRATED
+
+
+def chosen_back(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> np.ndarray:
+    """Score how often query cells are chosen by the reference cells that they choose.
 
     A query cell chooses its nearest reference cells, and those choose their nearest query cells: its rivals, among which it
     is if its kind is in the reference. A cell of another kind loses to the cells that the reference knows, however far
-    a batch effect has moved them all. Counted is how often a cell and its nearest ones are chosen, relative to their
+    a batch effect has moved them all. The score is how often a cell and its nearest ones are chosen, relative to their
     rivals; so it does not matter how frequent a kind is in either.
 
     All this happens on expression, for an encoder may not see by what a kind that it never met differs: on principal
@@ -44,11 +68,12 @@ def is_not_chosen(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> 
     x_ref, x_query
         Log-expression, cells × the genes that both have.
     codes
-        Label of each reference cell as a number ``0..n_labels-1``.
+        Label of each reference cell as a number.
 
     Returns
     -------
-    bool, ``(n_query,)``; all False for fewer than 30 cells, or if nothing varies.
+    float64 ≥ 0, ``(n_query,)``; around one for cells of known kinds, near zero for others. All one for fewer than 30 cells
+    or fewer than two genes: then there is nothing to choose from.
 
     References
     ----------
@@ -57,22 +82,26 @@ def is_not_chosen(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> 
     transcriptomic data across different conditions, technologies, and species*, Nature Biotechnology 2018 (shared
     directions).
     """
-    if min(len(codes), x_query.shape[0]) < FEWEST_CELLS or x_ref.shape[1] < 2:
-        return np.zeros(x_query.shape[0], dtype=bool)
+    n_ref, n_query = x_ref.shape[0], x_query.shape[0]
+    if min(n_ref, n_query) < FEWEST_CELLS or x_ref.shape[1] < 2:
+        return np.ones(n_query)
     space_ref, space_query = _common_space(x_ref, x_query, codes)
-    chosen_ref, _ = graph.knn(space_ref, k=N_NEIGHBORS, query=space_query)
-    chosen_query, _ = graph.knn(space_query, k=N_NEIGHBORS, query=space_ref)
-    near, _ = graph.knn(space_query, k=N_SMOOTHED + 1, include_self=True)
-    counts = np.bincount(chosen_query.ravel(), minlength=len(space_query)).astype(float)
-    of_rivals = mean_over(mean_over(counts, chosen_query), chosen_ref)
-    return mean_over(counts, near) < CHOSEN_BACK * mean_over(of_rivals, near)
+    chosen_ref, _ = graph.knn(space_ref, k=_share(n_ref, FEWEST_NEIGHBORS), query=space_query)
+    chosen_query, _ = graph.knn(space_query, k=_share(n_query, FEWEST_NEIGHBORS), query=space_ref)
+    near, _ = graph.knn(space_query, k=_share(n_query, FEWEST_SMOOTHED) + 1, include_self=True)
+    counts = np.bincount(chosen_query.ravel(), minlength=n_query).astype(float)
+    of_rivals = mean_over(mean_over(mean_over(counts, chosen_query), chosen_ref), near)
+    return mean_over(counts, near) / of_rivals
+
+
+def _share(n_cells: int, fewest: int) -> int:
+    return max(fewest, round(NEIGHBORS * n_cells))
 
 
 def _common_space(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    n_ref = x_ref.shape[0]
-    stacked = sparse.vstack([as_csr(x_ref), as_csr(x_query)], format="csr")
-    components = graph.representation(AnnData(stacked))
-    first, second = components[:n_ref], components[n_ref:]
+    _, codes = np.unique(codes, return_inverse=True)
+    components = graph.representation(AnnData(sparse.vstack([x_ref, x_query], format="csr")))
+    first, second = np.split(components, [x_ref.shape[0]])
     parts_ref, parts_query = [], []
     for ref, query in (graph.centered(first, second), graph.cca(first, second, n_comps=components.shape[1])):
         white = whitening(ref, codes)

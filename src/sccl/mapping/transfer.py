@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,9 +11,9 @@ import pandas as pd
 from sccl import graph
 from sccl.augment.csr import as_csr
 from sccl.graph.inputs import as_count, check_choice
-from sccl.mapping.distance import is_far
-from sccl.mapping.reciprocity import is_not_chosen
+from sccl.mapping.unknown import is_unknown, sample_reference
 from sccl.mapping.votes import vote
+from sccl.model.genes import align_genes, fill_genes
 from sccl.model.query import align_query
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from sccl.model import CLModel
 
 UNKNOWN = "unknown"
-# What is unknown is found with a sample of so many reference cells; they are to show what there is, not to vote.
-N_SAMPLE = 50_000
 
 
 def transfer_labels(
@@ -39,11 +38,12 @@ def transfer_labels(
 ) -> pd.DataFrame:
     """Give new cells the labels of a reference, or none where the reference has nothing like them.
 
-    Each query cell gets the label of most of its ``k`` nearest reference cells in the model's embedding. It is called
-    unknown if it is farther from all labels than the reference's batches are from each other
-    (:func:`sccl.mapping.distance.is_far`), or if the reference cells nearest to it prefer other cells of the query
-    (:func:`sccl.mapping.reciprocity.is_not_chosen`). A low confidence alone does not make a cell unknown: new types
-    often lie deep in the territory of one label.
+    Each query cell gets the label of most of its ``k`` nearest reference cells in the model's embedding. Genes that the
+    query lacks are left out of the reference, too. A cell is called unknown if it is farther from all labels than the
+    reference's batches are from each other (:func:`sccl.mapping.distance.is_far`), or if the reference cells nearest to it
+    prefer other cells of the query (:func:`sccl.mapping.reciprocity.chosen_back`). Both are calibrated on the reference:
+    each of its batches in turn is mapped to the others, and few of its cells must be unknown. A low confidence alone makes
+    no cell unknown: new types often lie deep in the territory of one label.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def transfer_labels(
     min_overlap
         Fraction of the model's genes that the query must have, in ``[0, 1]``.
     seed
-        Of what is random: the sample of a reference of more than 50 000 cells in which unknown cells are looked for, and
+        Of what is random: which 10 000 cells of a larger reference or query are compared to find what is unknown, and
         the approximate neighbours of very large data.
 
     Returns
@@ -89,10 +89,21 @@ def transfer_labels(
 
     Notes
     -----
-    Types that are close relatives of others, or come with fewer than some 30 cells, are found in part only. Two
-    assumptions are behind the second way of being unknown, which finds most: that the query holds kinds that the
-    reference knows, too (a query of nothing but one new type is found only if it is far), and at least 30 cells. Being far
-    needs a reference of several batches (the model's ``batch_key``).
+    What to expect of ``"unknown"``, measured by leaving each batch and each type out of real references in turn: of the
+    cells of the type left out, and of the others, were called unknown
+
+    ========================================================  ==========  ======
+    blood cells of three technologies (20 pairs)              74 %        4 %
+    of eight donors, three of them left out (24 pairs)        66 %        5 %
+    control, the query under interferon-β (6 pairs)           50 %        7 %
+    the other way round (6 pairs)                             40 %        2 %
+    ========================================================  ==========  ======
+
+    Lineages (B cells, monocytes, all dendritic cells) are mostly found, close relatives (CD4 among CD8 T cells) in part,
+    types of fewer than some 30 query cells hardly. Two assumptions are behind being chosen back, which finds most: that the
+    query holds kinds that the reference knows, too, and at least 30 cells. A single cell, or a query of nothing but one
+    new type, is unknown only if it is far. And a reference of one batch (the model's ``batch_key``) cannot be calibrated:
+    nothing is far then, and up to a sixth of known cells were called unknown on other data.
 
     Examples
     --------
@@ -107,19 +118,18 @@ def transfer_labels(
     if not query.n_obs:
         raise ValueError("`query` has no cells.")
     aligned = align_query(model, query, min_overlap)
-    z_ref = model.get_latent_representation(reference)
+    measured = np.asarray(aligned.var_names.isin(query.var_names))
+    compared = _without_genes(model, reference, measured)
+    z_ref = model.get_latent_representation(compared)
     z_query = (query_model or model).get_latent_representation(aligned)
     indices, _ = graph.knn(z_ref, k=min(k, len(z_ref)), query=z_query, metric=metric, seed=seed)
     shares, winners = vote(indices, codes, len(labels))
 
-    sample = np.arange(reference.n_obs)
-    if sample.size > N_SAMPLE:
-        sample = np.sort(np.random.default_rng(seed).choice(sample, N_SAMPLE, replace=False))
-    _, sampled_codes = np.unique(codes[sample], return_inverse=True)
-    measured = np.asarray(aligned.var_names.isin(query.var_names))
-    x_ref, x_query = (as_csr(model._expression(cells))[:, measured] for cells in (reference[sample], aligned))
-    unknown = is_far(z_ref[sample], z_query, sampled_codes, _batches(model, reference)[sample])
-    unknown |= is_not_chosen(x_ref, x_query, sampled_codes)
+    rng = np.random.default_rng(seed)
+    sample = sample_reference(codes, rng)
+    x_ref, x_query = (as_csr(model._expression(cells))[:, measured] for cells in (compared[sample], aligned))
+    batch = _batches(model, reference)[sample]
+    unknown = is_unknown(z_ref[sample], z_query, x_ref, x_query, codes[sample], batch, rng)
 
     predicted = pd.Categorical(np.where(unknown, UNKNOWN, labels[winners]), categories=[*labels, UNKNOWN])
     query.obs[f"{labels_key}_predicted"] = predicted
@@ -144,6 +154,16 @@ def _labels(reference: AnnData, labels_key: str) -> tuple[np.ndarray, np.ndarray
             "none of the labels: rename the label, or leave these cells out."
         )
     return labels, codes
+
+
+def _without_genes(model: CLModel, reference: AnnData, measured: np.ndarray) -> AnnData:
+    """Return the reference as if the genes that the query lacks had not been measured there, either."""
+    aligned = align_genes(reference, model.get_var_names())
+    if measured.all():
+        return aligned
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`adata` lacks")  # said of the query before
+        return fill_genes(aligned[:, measured], model.get_var_names(), min_overlap=0)
 
 
 def _batches(model: CLModel, reference: AnnData) -> np.ndarray:

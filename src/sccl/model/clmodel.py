@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sccl.dataloaders import Sampling
     from sccl.train.plan import Schedule
 
+
 class CLModel(ReferenceModel, metaclass=SharedSetup):
     """Contrastive model of single cells; as it stands the recommended recipe.
 
@@ -84,7 +85,12 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
     _architecture_defaults: ClassVar[dict[str, Any]] = {"temperature": 0.4}
     _augmentation: ClassVar[str] = "cross_batch"
     _sampling: ClassVar[str | dict[str, Any]] = "batch"
-    _train_defaults: ClassVar[dict[str, Any]] = {"batch_size": 256, "lr": 5e-3, "max_steps": 1000}
+    _train_defaults: ClassVar[dict[str, Any]] = {
+        "batch_size": 256,
+        "lr": 5e-3,
+        "max_epochs": 50,
+        "max_steps": 1000,
+    }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -169,11 +175,11 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         self,
         max_epochs: int | None = None,
         *,
+        max_steps: int | None = None,
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
         sampling: Sampling | str | dict[str, Any] | None = None,
         use_rep: str | None = None,
         batch_size: int | None = None,
-        max_steps: int | None = None,
         lr: float | None = None,
         weight_decay: float = 1e-6,
         schedule: Schedule = "cosine",
@@ -190,7 +196,11 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         Parameters
         ----------
         max_epochs
-            Number of passes over the training cells. None: as many as make ``max_steps``.
+            Number of passes over the training cells, at least 1.
+        max_steps
+            Number of minibatches to train on, at least 1, rounded up to whole passes. Training ends with whichever of the
+            two comes first. Neither: 1000 steps, which is what training needs however many cells there are, but no more
+            than 50 epochs, after which few cells are learned by heart; if the model's documentation names no others.
         augmentation
             What the two views are: the name of a preset, an augmentation or a composition, a torch function over
             cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"cross_batch"``, if the
@@ -204,10 +214,6 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             principal components.
         batch_size
             Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
-        max_steps
-            In place of ``max_epochs``: the number of minibatches to train on, at least 1, rounded up to whole passes.
-            It is what training needs, however many cells there are. None: 1000, if the model's documentation names no
-            other.
         lr
             Largest learning rate, > 0. None: 5e-3, if the model's documentation names no other.
         weight_decay, schedule, warmup
@@ -245,13 +251,11 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         lr = self._train_defaults["lr"] if lr is None else lr
         if batch_size < 2:
             raise ValueError(f"`batch_size` must be at least 2, found {batch_size}: a cell is contrasted with others.")
-        if max_epochs is not None and max_steps is not None:
-            raise ValueError(f"Pass `max_epochs` or `max_steps`, not both: found {max_epochs} and {max_steps}.")
-        max_steps = self._train_defaults["max_steps"] if max_steps is None else max_steps
-        if max_steps < 1:
-            raise ValueError(f"`max_steps` must be at least 1, found {max_steps}.")
-        if max_epochs is not None and max_epochs < 1:
-            raise ValueError(f"`max_epochs` must be at least 1, found {max_epochs}.")
+        if max_epochs is None and max_steps is None:
+            max_epochs, max_steps = self._train_defaults["max_epochs"], self._train_defaults["max_steps"]
+        for name, value in (("max_epochs", max_epochs), ("max_steps", max_steps)):
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be at least 1, found {value}.")
         if not 0 < train_size <= 1:
             raise ValueError(f"`train_size` must be in (0, 1], found {train_size}.")
         views = as_compose(self._augmentation if augmentation is None else augmentation)
@@ -276,7 +280,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         if validates and not early_stopping:
             trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
         steps_per_epoch = splitter.steps_per_epoch
-        max_epochs = max_epochs or -(-max_steps // steps_per_epoch)
+        lengths = [max_epochs, None if max_steps is None else -(-max_steps // steps_per_epoch)]
+        max_epochs = min(length for length in lengths if length is not None)
         self._before_training()
         plan = ContrastiveTrainingPlan(
             self.module,
@@ -405,7 +410,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         if use_rep is not None:
             return graph.representation(self.adata, use_rep=use_rep)
         csr, _ = RowReader(self._expression(None)).read(np.arange(self.adata.n_obs))
-        return graph.representation(AnnData(csr))
+        # one cell, or one gene, has no components
+        return graph.representation(AnnData(csr)) if min(csr.shape) > 1 else csr.toarray()
 
     def _expression(self, adata: AnnData | None) -> Any:
         if adata is None and self.adata is None:

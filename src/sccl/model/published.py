@@ -12,10 +12,10 @@ class PublishedModel(CLModel):
 
     That is on the preset ``"clear"`` and on minibatches of any cells, which by themselves do not correct batches (pass
     ``augmentation="cross_batch"`` or ``sampling="batch"`` for that, or see :class:`~sccl.CLModel`), with a learning rate
-    of 1e-3.
+    of 1e-3, for 1000 steps.
     """
 
     _architecture_defaults: ClassVar[dict[str, Any]] = {}
     _augmentation: ClassVar[str] = "clear"
     _sampling: ClassVar[str | dict[str, Any]] = "uniform"
-    _train_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-3}
+    _train_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-3, "max_epochs": None}

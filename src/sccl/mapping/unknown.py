@@ -1,0 +1,75 @@
+"""Which cells are like nothing in the reference?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sccl.mapping.distance import is_far
+from sccl.mapping.reciprocity import chosen_back, usual_score
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# So many cells show what there is in a reference, and so many of a query are judged at a time.
+N_CELLS = 10_000
+# But of each label so many are kept, if there are.
+FEWEST_OF_LABEL = 100
+
+
+def sample_reference(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw cells that show what there is: row numbers in ascending order, all of them if there are few.
+
+    Parameters
+    ----------
+    codes
+        Label of each cell as a number ``0..n_labels-1``. The frequent ones keep their proportions, rare ones stay.
+    rng
+        Where the randomness comes from.
+    """
+    if codes.size <= N_CELLS:
+        return np.arange(codes.size)
+    shuffled = rng.permutation(codes.size)
+    order = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    sizes = np.bincount(codes)
+    rank = np.arange(codes.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    most = np.maximum(np.ceil(sizes * (N_CELLS / codes.size)), FEWEST_OF_LABEL)
+    return np.sort(order[rank < most[codes[order]]])
+
+
+def is_unknown(
+    z_ref: np.ndarray,
+    z_query: np.ndarray,
+    x_ref: csr_matrix,
+    x_query: csr_matrix,
+    codes: np.ndarray,
+    batch: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Say which query cells are far from the reference in the embedding, or not chosen back by it in expression.
+
+    How far is far and how rarely is too rarely is learned from the reference: from its batches, each left out in turn.
+
+    Parameters
+    ----------
+    z_ref, z_query
+        Embeddings, cells × dimensions.
+    x_ref, x_query
+        Log-expression, cells × the genes that both have.
+    codes, batch
+        Label and batch of each reference cell as numbers.
+    rng
+        Decides which of more than 10 000 query cells are judged together.
+
+    Returns
+    -------
+    bool, ``(n_query,)``.
+    """
+    least = usual_score(x_ref, codes, batch)
+    unknown = np.zeros(len(z_query), dtype=bool)
+    for drawn in np.array_split(rng.permutation(len(z_query)), -(-len(z_query) // N_CELLS)):
+        cells = np.sort(drawn)
+        unknown[cells] = chosen_back(x_ref, x_query[cells], codes) < least
+        unknown[cells] |= is_far(z_ref, z_query[cells], codes, batch)
+    return unknown

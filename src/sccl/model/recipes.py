@@ -1,0 +1,49 @@
+"""The recommended recipe for other needs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sccl.model.clmodel import CLModel
+
+
+class CLModelFine(CLModel):
+    """When some cell types are in some batches only and must stay apart: mixes batches less, and only where sure.
+
+    As :class:`~sccl.CLModel`, but only the more similar kind of mutual nearest neighbours are positives, and minibatches
+    hold any cells, so that types are contrasted across batches, too.
+
+    Parameters
+    ----------
+    adata, n_hidden, n_latent, dropout_rate, n_projection, temperature
+        See :class:`~sccl.CLModel`.
+
+    Examples
+    --------
+    >>> sccl.CLModelFine.setup_anndata(adata, batch_key="batch")
+    >>> model = sccl.CLModelFine(adata)
+    >>> model.train()
+    >>> adata.obsm["X_cl"] = model.get_latent_representation()
+    """
+
+    _augmentation: ClassVar[str] = "cross_batch_refined"
+    _sampling: ClassVar[str | dict[str, Any]] = "uniform"
+
+
+class CLModelFast(CLModel):
+    """When seconds count: a third of the training of :class:`~sccl.CLModel`, for slightly less of everything.
+
+    Parameters
+    ----------
+    adata, n_hidden, n_latent, dropout_rate, n_projection, temperature
+        See :class:`~sccl.CLModel`.
+
+    Examples
+    --------
+    >>> sccl.CLModelFast.setup_anndata(adata, batch_key="batch")
+    >>> model = sccl.CLModelFast(adata)
+    >>> model.train()
+    >>> adata.obsm["X_cl"] = model.get_latent_representation()
+    """
+
+    _train_defaults: ClassVar[dict[str, Any]] = {"max_steps": 300}

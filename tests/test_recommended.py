@@ -1,0 +1,75 @@
+"""The recommended recipe on data where it could go wrong: it must correct batches, and nothing else."""
+
+import numpy as np
+import pytest
+import scanpy as sc
+import scvi
+from anndata import AnnData, read_h5ad
+from scipy.stats import spearmanr
+from sklearn.neighbors import NearestNeighbors
+
+import sccl
+from sccl import graph
+from sccl.benchmark import score
+from sccl.benchmark.data import subsample
+
+
+def embed(adata, model_cls=sccl.CLModel, **kwargs) -> np.ndarray:
+    scvi.settings.seed = 0
+    model_cls.setup_anndata(adata, batch_key="batch")
+    model = model_cls(adata)
+    model.train(enable_progress_bar=False, **kwargs)
+    return model.get_latent_representation()
+
+
+def purity(z, labels, cells, k=15) -> float:
+    """Share of the cells' neighbours that are of their type."""
+    neighbors = NearestNeighbors(n_neighbors=k + 1).fit(z).kneighbors(z[cells], return_distance=False)[:, 1:]
+    return float((labels[neighbors] == labels[cells][:, None]).mean())
+
+
+@pytest.mark.slow
+def test_a_weak_batch_effect_is_not_overcorrected(real_data):
+    adata = subsample(read_h5ad(real_data / "kang_8donor.h5ad"), 3000, ["batch", "cell_type"])
+    sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=2000)
+    pca = graph.representation(adata)
+    table = score({"PCA": pca, "sccl": embed(adata)}, adata.obs["batch"], adata.obs["cell_type"])
+    assert table.loc["sccl", "Bio conservation"] >= table.loc["PCA", "Bio conservation"]
+    assert table.loc["sccl", "Batch correction"] >= table.loc["PCA", "Batch correction"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cell_type", "batch"), [("pbmc_3tech", "B", "5p"), ("kang_ifnb", "B", "ctrl")])
+def test_the_fine_recipe_keeps_a_type_of_one_batch_apart_and_the_default_most_of_it(name, cell_type, batch, real_data):
+    adata = read_h5ad(real_data / f"{name}.h5ad")
+    adata = adata[(adata.obs["cell_type"] != cell_type) | (adata.obs["batch"] == batch)].copy()
+    sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=2000)
+    labels = adata.obs["cell_type"].to_numpy(dtype=object)
+    alone, cells = (adata.obs["batch"] == batch).to_numpy(), np.flatnonzero(labels == cell_type)
+    before = purity(
+        graph.representation(adata[alone].copy()), labels[alone], np.flatnonzero(labels[alone] == cell_type)
+    )
+    assert purity(embed(adata, sccl.CLModelFine), labels, cells) >= 0.9 * before
+    assert purity(embed(adata), labels, cells) >= 0.6 * before
+
+
+@pytest.mark.slow
+def test_a_trajectory_survives_across_batches():
+    adata = sccl.datasets.simulate(2000, 1000, n_types=4, mean_count=1.0, trajectory=True, seed=0)
+    sccl.pp.preprocess(adata, batch_key="batch")
+    z, time, batch = embed(adata), adata.obs["pseudotime"].to_numpy(), adata.obs["batch"].to_numpy()
+    cells = AnnData(z)
+    sc.pp.neighbors(cells, use_rep="X", transformer="sklearn")
+    sc.tl.diffmap(cells)
+    cells.uns["iroot"] = int(time.argmin())
+    sc.tl.dpt(cells)
+    assert spearmanr(cells.obs["dpt_pseudotime"], time).statistic >= 0.9
+    neighbors = NearestNeighbors(n_neighbors=15).fit(z).kneighbors(return_distance=False)
+    assert (batch[neighbors] == batch[:, None]).mean() <= 0.5  # all are of one batch before, a third at best
+
+
+def test_without_batches_the_recipe_still_tells_types_apart():
+    adata = sccl.datasets.simulate(600, 500, n_batches=1, mean_count=1.0, seed=0)
+    sccl.pp.preprocess(adata)
+    adata.obs["batch"] = "only"
+    assert purity(embed(adata), adata.obs["cell_type"].to_numpy(), np.arange(600)) >= 0.85
