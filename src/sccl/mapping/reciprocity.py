@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-from anndata import AnnData
-from scipy import sparse
 
 from sccl import graph
 from sccl.graph.exact import directions
 from sccl.mapping.neighbors import mean_over
 from sccl.mapping.whiten import whitening
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 # Neighbours are so many per cent of the cells, so that the number of cells does not matter, but at least so many.
 NEIGHBORS = 0.01
@@ -29,15 +22,15 @@ USUALLY_LOWER = 0.05
 UNCALIBRATED = 0.35
 
 
-def usual_score(x_ref: csr_matrix, codes: np.ndarray, batch: np.ndarray) -> float:
+def usual_score(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> float:
     """Return the score of :func:`chosen_back` that few of the reference's own cells fall below.
 
     Each batch in turn is the query, and the others are its reference. Without other batches it is 0.35.
 
     Parameters
     ----------
-    x_ref
-        Log-expression of the reference, cells × genes.
+    p_ref
+        Principal components of the reference, cells × components.
     codes, batch
         Label and batch of each cell as numbers.
     """
@@ -46,12 +39,12 @@ def usual_score(x_ref: csr_matrix, codes: np.ndarray, batch: np.ndarray) -> floa
         others = batch != one
         shared = ~others & np.isin(codes, codes[others])
         if min(shared.sum(), others.sum()) >= FEWEST_CELLS:
-            scores.append(chosen_back(x_ref[others], x_ref[shared], codes[others]))
+            scores.append(chosen_back(p_ref[others], p_ref[shared], codes[others]))
     known = np.concatenate(scores)
     return float(np.quantile(known, USUALLY_LOWER)) if known.size else UNCALIBRATED
 
 
-def chosen_back(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> np.ndarray:
+def chosen_back(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Score how often query cells are chosen by the reference cells that they choose.
 
     A query cell chooses its nearest reference cells, and those choose their nearest query cells: its rivals, among which it
@@ -60,20 +53,19 @@ def chosen_back(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> np
     rivals; so it does not matter how frequent a kind is in either.
 
     All this happens on expression, for an encoder may not see by what a kind that it never met differs: on principal
-    components of both, each centred, and on their shared directions (canonical correlation), both scaled so that cells of
-    one label vary alike in all directions.
+    components, centred for reference and query, and on the two's shared directions (canonical correlation), both scaled
+    so that cells of one label vary alike in all directions.
 
     Parameters
     ----------
-    x_ref, x_query
-        Log-expression, cells × the genes that both have.
+    p_ref, p_query
+        Principal components of both together, cells × components; at least 30 cells each.
     codes
         Label of each reference cell as a number.
 
     Returns
     -------
-    float64 ≥ 0, ``(n_query,)``; around one for cells of known kinds, near zero for others. All one for fewer than 30 cells
-    or fewer than two genes: then there is nothing to choose from.
+    float64 ≥ 0, ``(n_query,)``; around one for cells of known kinds, near zero for others.
 
     References
     ----------
@@ -82,10 +74,8 @@ def chosen_back(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> np
     transcriptomic data across different conditions, technologies, and species*, Nature Biotechnology 2018 (shared
     directions).
     """
-    n_ref, n_query = x_ref.shape[0], x_query.shape[0]
-    if min(n_ref, n_query) < FEWEST_CELLS or x_ref.shape[1] < 2:
-        return np.ones(n_query)
-    space_ref, space_query = _common_space(x_ref, x_query, codes)
+    n_ref, n_query = len(p_ref), len(p_query)
+    space_ref, space_query = _common_space(p_ref, p_query, codes)
     chosen_ref, _ = graph.knn(space_ref, k=_share(n_ref, FEWEST_NEIGHBORS), query=space_query)
     chosen_query, _ = graph.knn(space_query, k=_share(n_query, FEWEST_NEIGHBORS), query=space_ref)
     near, _ = graph.knn(space_query, k=_share(n_query, FEWEST_SMOOTHED) + 1, include_self=True)
@@ -98,12 +88,10 @@ def _share(n_cells: int, fewest: int) -> int:
     return max(fewest, round(NEIGHBORS * n_cells))
 
 
-def _common_space(x_ref: csr_matrix, x_query: csr_matrix, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _common_space(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     _, codes = np.unique(codes, return_inverse=True)
-    components = graph.representation(AnnData(sparse.vstack([x_ref, x_query], format="csr")))
-    first, second = np.split(components, [x_ref.shape[0]])
     parts_ref, parts_query = [], []
-    for ref, query in (graph.centered(first, second), graph.cca(first, second, n_comps=components.shape[1])):
+    for ref, query in (graph.centered(p_ref, p_query), graph.cca(p_ref, p_query, n_comps=p_ref.shape[1])):
         white = whitening(ref, codes)
         parts_ref.append(directions(ref @ white))
         parts_query.append(directions(query @ white))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from anndata import AnnData
+from scipy import sparse
 
+from sccl import graph
 from sccl.mapping.distance import is_far
-from sccl.mapping.reciprocity import chosen_back, usual_score
+from sccl.mapping.reciprocity import FEWEST_CELLS, chosen_back, usual_score
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -66,10 +69,12 @@ def is_unknown(
     -------
     bool, ``(n_query,)``.
     """
-    least = usual_score(x_ref, codes, batch)
     unknown = np.zeros(len(z_query), dtype=bool)
     for drawn in np.array_split(rng.permutation(len(z_query)), -(-len(z_query) // N_CELLS)):
         cells = np.sort(drawn)
-        unknown[cells] = chosen_back(x_ref, x_query[cells], codes) < least
-        unknown[cells] |= is_far(z_ref, z_query[cells], codes, batch)
+        unknown[cells] = is_far(z_ref, z_query[cells], codes, batch)
+        if min(codes.size, cells.size) >= FEWEST_CELLS and x_ref.shape[1] > 1:
+            both = AnnData(sparse.vstack([x_ref, x_query[cells]], format="csr"))
+            p_ref, p_query = np.split(graph.representation(both), [codes.size])
+            unknown[cells] |= chosen_back(p_ref, p_query, codes) < usual_score(p_ref, codes, batch)
     return unknown

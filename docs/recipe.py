@@ -1,0 +1,93 @@
+"""Tables and figures of ``docs/recipe.md``.
+
+sccl-bench --multirun +experiment=recommended results=results/recommended
+sccl-bench --multirun +experiment=ingredients results=results/ingredients
+sccl-report results/recommended
+sccl-report results/ingredients
+python docs/recipe.py results/recommended results/ingredients
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+STATIC = Path(__file__).parent / "_static"
+SCORES = ["Bio conservation", "Batch correction", "Total"]
+OURS = "#2166ac"
+OTHERS = "#878787"
+
+
+def main(recommended: Path, ingredients: Path) -> None:
+    """Print the tables and draw the figures."""
+    runs = read(recommended)
+    runs["method"] = runs["model"].fillna(runs["method"])
+    print(as_markdown(runs, "method"))
+    draw_methods(runs)
+    changed = read(ingredients)
+    settings = [name for name in changed if name not in ("run", "data", "seed", "method", *SCORES, "Seconds")]
+    changed["change"] = [name_change(row) for _, row in changed[settings].iterrows()]
+    print(as_markdown(changed, "change"))
+    draw_changes(changed)
+
+
+def read(results: Path) -> pd.DataFrame:
+    """Return raw scores and settings of each run; settings that no run changes are left out."""
+    runs = pd.read_csv(results / "report" / "runs.csv", na_values="–")
+    return runs.loc[:, runs.nunique(dropna=False) > 1]
+
+
+def name_change(settings: pd.Series) -> str:
+    """Say in what a run differs from the recipe."""
+    said = {name: value for name, value in settings.items() if pd.notna(value) and value not in ("own", "clmodel")}
+    return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in said.items()) or "as it is"
+
+
+def as_markdown(runs: pd.DataFrame, key: str) -> str:
+    """Return a table of mean ± sd of all scores, a row per data set and value of the key, best Total first."""
+    rows = []
+    for (data, value), group in runs.groupby(["data", key]):
+        scores = [f"{group[name].mean():.3f} ± {group[name].std():.3f}" for name in SCORES]
+        rows.append((data, -group["Total"].mean(), f"| {data} | {value} | {' | '.join(scores)} | {len(group)} |"))
+    head = f"| data | {key} | bio | batch | Total | seeds |\n|---|---|---:|---:|---:|---:|"
+    return "\n".join([head, *(row for _, _, row in sorted(rows))])
+
+
+def draw_methods(runs: pd.DataFrame) -> None:
+    """Draw the seeds of each method, one panel per data set."""
+    order = runs.groupby("method")["Total"].mean().sort_values().index
+    panels = list(runs.groupby("data"))
+    figure, axes = plt.subplots(1, len(panels), figsize=(3 * len(panels), 3), sharey=True)
+    for axis, (data, rows) in zip(axes, panels, strict=True):
+        for place, method in enumerate(order):
+            totals = rows.loc[rows["method"] == method, "Total"]
+            colour = OURS if method.startswith("clmodel") else OTHERS
+            axis.plot(totals, [place] * len(totals), "o", color=colour, alpha=0.8)
+        axis.set(title=data, xlabel="Total", yticks=range(len(order)), yticklabels=order)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(STATIC / "recipe_methods.png", dpi=120)
+
+
+def draw_changes(runs: pd.DataFrame) -> None:
+    """Draw what each change does to bio conservation, batch correction and Total, a line per data set."""
+    means = runs.groupby(["change", "data"])[SCORES].mean()
+    change = means - means.xs("as it is", level="change")
+    order = change["Total"].groupby(level="change").mean().sort_values().index
+    figure, axes = plt.subplots(1, 3, figsize=(12, 0.28 * len(order) + 1), sharey=True)
+    for axis, score in zip(axes, SCORES, strict=True):
+        for data, marker in zip(runs["data"].unique(), "os^D", strict=False):
+            axis.plot(
+                change[score].xs(data, level="data").reindex(order), range(len(order)), marker, label=data, alpha=0.8
+            )
+        axis.axvline(0, color="0.7", zorder=0)
+        axis.set(xlabel=f"change of {score}", yticks=range(len(order)), yticklabels=order)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(STATIC / "recipe_ingredients.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:3]))
