@@ -278,7 +278,7 @@ def test_preparing_gives_a_query_the_models_genes(model, query, tmp_path):
         listed = sccl.CLModel.prepare_query_anndata(query, reference, return_reference_var_names=True)
         assert isinstance(listed, pd.Index)
         assert list(listed) == list(names)
-    fewer = query[:, ["gene_1", *names[:60]]].copy() if "gene_1" in query.var_names else query[:, names[:60]].copy()
+    fewer = query[:, [*query.var_names.difference(names)[:3], *names[:60]]].copy()
     fewer.obsm["X_pca"] = np.ones((100, 2))
     before = everything(fewer)
     with pytest.warns(UserWarning, match="lacks 20 of the 80"):
@@ -563,7 +563,7 @@ def test_real_labels_are_transferred_across_technologies(real_data):
     [
         ("pbmc_3tech", "3pv1", "B"),
         ("pbmc_3tech", "3pv2", "NK"),
-        ("pbmc_3tech", "3pv2", "Mono_CD14"),
+        ("pbmc_3tech", "5p", "NK"),
         ("pbmc_3tech", "5p", "B"),
         ("pbmc_3tech", "5p", "Mono_CD14"),
         ("kang_ifnb", "ctrl", "CD14 Mono"),

@@ -93,9 +93,9 @@ def transfer_labels(
     cells of the type left out, and of the others, were called unknown
 
     ========================================================  ==========  ======
-    blood cells of three technologies (20 pairs)              74 %        4 %
+    blood cells of three technologies (20 pairs)              75 %        4 %
     of eight donors, three of them left out (24 pairs)        66 %        5 %
-    control, the query under interferon-β (6 pairs)           50 %        7 %
+    control, the query under interferon-β (6 pairs)           50 %        6 %
     the other way round (6 pairs)                             40 %        2 %
     ========================================================  ==========  ======
 
