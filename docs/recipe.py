@@ -35,7 +35,7 @@ def main(recommended: Path, ingredients: Path) -> None:
 def read(results: Path) -> pd.DataFrame:
     """Return raw scores and settings of each run; settings that no run changes are left out."""
     runs = pd.read_csv(results / "report" / "runs.csv", na_values="–")
-    return runs.loc[:, runs.nunique(dropna=False) > 1]
+    return runs.loc[:, (runs.nunique(dropna=False) > 1) | runs.columns.isin(["data", "method", "model"])]
 
 
 def name_change(settings: pd.Series) -> str:
@@ -48,7 +48,8 @@ def as_markdown(runs: pd.DataFrame, key: str) -> str:
     """Return a table of mean ± sd of all scores, a row per data set and value of the key, best Total first."""
     rows = []
     for (data, value), group in runs.groupby(["data", key]):
-        scores = [f"{group[name].mean():.3f} ± {group[name].std():.3f}" for name in SCORES]
+        deviation = "{:.3f} ± {:.3f}" if len(group) > 1 else "{:.3f}"
+        scores = [deviation.format(group[name].mean(), group[name].std()) for name in SCORES]
         rows.append((data, -group["Total"].mean(), f"| {data} | {value} | {' | '.join(scores)} | {len(group)} |"))
     head = f"| data | {key} | bio | batch | Total | seeds |\n|---|---|---:|---:|---:|---:|"
     return "\n".join([head, *(row for _, _, row in sorted(rows))])
