@@ -15,6 +15,18 @@ import pandas as pd
 
 STATIC = Path(__file__).parent / "_static"
 SCORES = ["Bio conservation", "Batch correction", "Total"]
+LIKE_SETTINGS = ["iLISI", "cLISI"]  # metrics that are written like settings
+# What the recipe sets, where an experiment that spells it out says the same.
+RECIPE = {
+    "model": "clmodel",
+    "augmentation": "cross_batch",
+    "sampling": "own",
+    "augmentation.cross_batch_positive.k_anchor": 5,
+    "augmentation.cross_batch_positive.p": 1,
+    "augmentation.mask.fraction": 0.4,
+    "augmentation.mask.p": 0.5,
+    "model.temperature": 0.4,
+}
 OURS = "#2166ac"
 OTHERS = "#878787"
 
@@ -26,7 +38,9 @@ def main(recommended: Path, ingredients: Path) -> None:
     print(as_markdown(runs, "method"))
     draw_methods(runs)
     changed = read(ingredients)
-    settings = [name for name in changed if name not in ("run", "data", "seed", "method", *SCORES, "Seconds")]
+    settings = [
+        name for name in changed if name[0].islower() and name not in ("data", "method", "seed", *LIKE_SETTINGS)
+    ]
     changed["change"] = [name_change(row) for _, row in changed[settings].iterrows()]
     print(as_markdown(changed, "change"))
     draw_changes(changed)
@@ -40,8 +54,12 @@ def read(results: Path) -> pd.DataFrame:
 
 def name_change(settings: pd.Series) -> str:
     """Say in what a run differs from the recipe."""
-    said = {name: value for name, value in settings.items() if pd.notna(value) and value not in ("own", "clmodel")}
-    return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in said.items()) or "as it is"
+    said = {
+        name: value for name, value in settings.items() if pd.notna(value) and value not in ("own", RECIPE.get(name))
+    }
+    if said.get("augmentation") == "cross_batch_refined":  # brings its own parameters
+        said = {name: value for name, value in said.items() if not name.startswith("augmentation.")}
+    return ", ".join(f"{name.removeprefix('augmentation.')} {value}" for name, value in said.items()) or "as it is"
 
 
 def as_markdown(runs: pd.DataFrame, key: str) -> str:
