@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,35 @@ def test_a_failing_job_is_reported_a_killed_one_is_lost_and_the_rest_complete(sl
     assert done.stderr.count("lost:") == 2
     (traceback,) = results.glob("runs/*/traceback.txt")
     assert "n_comps" in traceback.read_text()
+
+
+@pytest.mark.slow
+def test_an_interruption_cancels_what_was_submitted(slurm, tmp_path):
+    (tmp_path / "conf" / "method").mkdir(parents=True)
+    (tmp_path / "conf" / "method" / "slow.yaml").write_text("_target_: slow.embed\nn_comps: 5\n")
+    (tmp_path / "slow.py").write_text("import time\ndef embed(data, *, seed, n_comps):\n    time.sleep(600)\n")
+    options = [
+        "+cluster=slurm",
+        "method=slow",
+        "data.n_cells=120",
+        "data.n_genes=60",
+        f"results={tmp_path / 'results'}",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "sccl.benchmark", "--config-dir", tmp_path / "conf", *options],
+        env=os.environ | slurm | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert "Submitted 1 Slurm tasks" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert "cancelled" in said
+    assert process.returncode != 0
+    for _ in range(60):
+        left = subprocess.run(["squeue", "--noheader"], env=os.environ | slurm, capture_output=True, text=True).stdout
+        if not left.strip():
+            return
+        time.sleep(1)
+    pytest.fail(left)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 from sccl.benchmark.run import Run
@@ -74,7 +75,7 @@ def _local(runs: list[Run], *, n_jobs: int) -> None:
 
 
 def _slurm(runs: list[Run], **parameters: Any) -> None:
-    """Submit each run as a task of one Slurm array, and wait until all are done or gone.
+    """Submit each run as a task of one Slurm array, and wait until all are done or gone; an interruption cancels them.
 
     Whether a task is gone is asked of ``squeue``, and not of the accounting, which not every cluster has.
     """
@@ -85,8 +86,19 @@ def _slurm(runs: list[Run], **parameters: Any) -> None:
         job_name="sccl-bench", **{name: value for name, value in parameters.items() if value is not None}
     )
     tasks = {job.job_id: run for job, run in zip(executor.map_array(_execute, runs), runs, strict=True)}
-    print(f"Submitted {len(tasks)} Slurm tasks, {next(iter(tasks))} and following.", flush=True)
-    n_done, missed = 0, set[str]()
+    array = next(iter(tasks)).partition("_")[0]
+    try:
+        print(f"Submitted {len(tasks)} Slurm tasks, {next(iter(tasks))} and following.", flush=True)
+        _wait_for(tasks, logs=runs[0].results / "slurm")
+    except KeyboardInterrupt:
+        subprocess.run(["scancel", array], check=True)
+        print(f"Interrupted; the tasks of Slurm job {array} are cancelled.", flush=True)
+        raise
+
+
+def _wait_for(tasks: dict[str, Run], *, logs: Path) -> None:
+    """Wait until all tasks are done or gone; those that are leave `tasks`."""
+    n_tasks, n_done, missed = len(tasks), 0, set[str]()
     while tasks:
         time.sleep(_POLL_SECONDS)
         done = {task for task, run in tasks.items() if run.state != "missing"}
@@ -95,8 +107,8 @@ def _slurm(runs: list[Run], **parameters: Any) -> None:
         lost, missed = absent & missed, absent
         for task in [task for task in tasks if task in done | lost]:
             run, n_done = tasks.pop(task), n_done + 1
-            why = f" lost, see {runs[0].results / 'slurm'}/{task}*" if task in lost else ""
-            print(f"[{n_done}/{len(runs)}] {run.title}{why}", flush=True)
+            why = f" lost, see {logs}/{task}*" if task in lost else ""
+            print(f"[{n_done}/{n_tasks}] {run.title}{why}", flush=True)
 
 
 def _in_queue(array: str) -> set[str]:
