@@ -83,16 +83,21 @@ def test_an_interruption_cancels_what_was_submitted(slurm, tmp_path):
         "data.n_genes=60",
         f"results={tmp_path / 'results'}",
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "sccl.benchmark", "--config-dir", tmp_path / "conf", *options],
+    # where tests run in the background, interruptions are ignored until somebody asks for them
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from sccl.benchmark.app import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", start, "--config-dir", tmp_path / "conf", *options],
         env=os.environ | slurm | {"PYTHONPATH": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    assert "Submitted 1 Slurm tasks" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    ) as process:
+        try:
+            assert "Submitted 1 Slurm tasks" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert "cancelled" in said
     assert process.returncode != 0
     for _ in range(60):
