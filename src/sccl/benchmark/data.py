@@ -14,6 +14,7 @@ import pandas as pd
 from anndata import AnnData, read_h5ad
 
 from sccl import pp
+from sccl.augment.csr import as_csr
 
 #: Principal components of the data before any integration.
 N_COMPS = 50
@@ -30,20 +31,36 @@ class Data:
     batch_key, labels_key
         Columns of ``obs``.
     scored
-        Row numbers of the cells that are scored: those with a label, shape `(n_scored,)`.
+        Row numbers of the cells that are scored: those with a label, shape `(n_scored,)`. Of `query`, if there is one.
+    query
+        Cells of a batch that was held out, with the genes of `adata`; no method may learn from them. None: none was.
     """
 
     adata: AnnData
     batch_key: str
     labels_key: str
     scored: np.ndarray
+    query: AnnData | None = None
 
     @cached_property
     def pca(self) -> np.ndarray:
         """Principal components of the log-expression, shape `(n_cells, n_comps)`, 50 where there are as many."""
+        return self._pca[0]
+
+    def project(self, adata: AnnData) -> np.ndarray:
+        """Return other cells on the principal components of these, shape `(n_cells, n_comps)`."""
+        components_dg = self._pca[1]
+        known, new = as_csr(self.adata.X), as_csr(adata.X)
+        center_d = components_dg @ np.asarray(known.mean(axis=0)).ravel()
+        return np.asarray(new @ components_dg.T - center_d, dtype=np.float32)
+
+    @cached_property
+    def _pca(self) -> tuple[np.ndarray, np.ndarray]:
         import scanpy as sc
 
-        return np.asarray(sc.pp.pca(self.adata.X, n_comps=min(N_COMPS, min(self.adata.shape) - 1), random_state=0))
+        n_comps = min(N_COMPS, min(self.adata.shape) - 1)
+        pca_nd, components_dg, *_ = sc.pp.pca(self.adata.X, n_comps=n_comps, random_state=0, return_info=True)
+        return np.asarray(pca_nd), components_dg
 
     @property
     def batch(self) -> pd.Series:
@@ -55,8 +72,15 @@ class Data:
         """Cell type of each cell."""
         return self.adata.obs[self.labels_key]
 
+    @property
+    def query_labels(self) -> pd.Series:
+        """Cell type of each held-out cell."""
+        if self.query is None:
+            raise ValueError("No batch was held out.")
+        return self.query.obs[self.labels_key]
 
-def prepare(config: Mapping[str, Any], *, max_cells: int | None = None) -> Data:
+
+def prepare(config: Mapping[str, Any], *, max_cells: int | None = None, holdout: str | None = None) -> Data:
     """Load and preprocess data; the last ones are kept.
 
     Parameters
@@ -67,23 +91,64 @@ def prepare(config: Mapping[str, Any], *, max_cells: int | None = None) -> Data:
         of cells to keep (all if None), see :func:`subsample`; and ``ignore_labels``, cell types that are not scored.
     max_cells
         Score a random part of this size where there are more cells; always the same part.
+    holdout
+        Batch whose cells become the query: genes are chosen, and methods learn, without it.
 
     Raises
     ------
     FileNotFoundError, KeyError, ValueError
-        If there is no such file or column, or if the values are no counts.
+        If there is no such file, column or batch, or if the values are no counts.
     """
-    return _prepare(json.dumps(dict(config)), max_cells)
+    return _prepare(json.dumps(dict(config)), max_cells, holdout)
+
+
+def batches(config: Mapping[str, Any]) -> list[str]:
+    """Load data and return the names of its batches, sorted.
+
+    Parameters
+    ----------
+    config
+        See :func:`prepare`.
+
+    Raises
+    ------
+    FileNotFoundError, KeyError, ValueError
+        See :func:`prepare`.
+    """
+    adata = _load(dict(config))
+    return sorted(adata.obs[config["batch_key"]].dropna().astype(str).unique())
 
 
 @lru_cache(maxsize=1)
-def _prepare(config_json: str, max_cells: int | None) -> Data:
+def _prepare(config_json: str, max_cells: int | None, holdout: str | None) -> Data:
+    config = json.loads(config_json)
+    batch_key, labels_key, layer = config["batch_key"], config["labels_key"], config["layer"]
+    adata = _load(config)
+    query = None
+    if holdout is not None:
+        is_held_out = (adata.obs[batch_key].astype(str) == holdout).to_numpy()
+        if not is_held_out.any() or is_held_out.all():
+            found = sorted(adata.obs[batch_key].astype(str).unique())
+            raise ValueError(f"holdout={holdout} must be one of several batches; obs[{batch_key!r}] has {found}.")
+        query, adata = adata[is_held_out].copy(), adata[~is_held_out].copy()
+    pp.preprocess(adata, batch_key=batch_key, layer=layer, n_top_genes=config["n_top_genes"])
+    if query is not None:
+        pp.preprocess(query, batch_key=batch_key, layer=layer, n_top_genes=None)
+        query = query[:, adata.var_names].copy()
+    labels = (adata if query is None else query).obs[labels_key]
+    scored = np.flatnonzero(labels.notna() & ~labels.isin(config["ignore_labels"]))
+    if max_cells is not None and len(scored) > max_cells:
+        scored = np.sort(np.random.default_rng(0).choice(scored, max_cells, replace=False))
+    return Data(adata, batch_key, labels_key, scored, query)
+
+
+def _load(config: dict[str, Any]) -> AnnData:
+    """Load the cells and check that they have what `config` says; its other entries are the loader's arguments."""
     from hydra.utils import get_method
 
-    config = json.loads(config_json)
+    config = {name: value for name, value in config.items() if name not in ("layer", "n_top_genes")}
     batch_key, labels_key = config.pop("batch_key"), config.pop("labels_key")
-    layer, n_top_genes, ignored = config.pop("layer"), config.pop("n_top_genes"), config.pop("ignore_labels")
-    n_cells = config.pop("subsample")
+    ignored, n_cells = config.pop("ignore_labels"), config.pop("subsample")
     adata = get_method(config.pop("_target_"))(**config)
     for name, key in (("batch_key", batch_key), ("labels_key", labels_key)):
         if key not in adata.obs:
@@ -91,14 +156,7 @@ def _prepare(config_json: str, max_cells: int | None) -> Data:
     unknown = set(ignored) - set(adata.obs[labels_key])
     if unknown:
         raise ValueError(f"data.ignore_labels names {sorted(unknown)}, which obs[{labels_key!r}] does not hold.")
-    if n_cells is not None:
-        adata = subsample(adata, n_cells, [batch_key, labels_key])
-    pp.preprocess(adata, batch_key=batch_key, layer=layer, n_top_genes=n_top_genes)
-    labels = adata.obs[labels_key]
-    scored = np.flatnonzero(labels.notna() & ~labels.isin(ignored))
-    if max_cells is not None and len(scored) > max_cells:
-        scored = np.sort(np.random.default_rng(0).choice(scored, max_cells, replace=False))
-    return Data(adata, batch_key, labels_key, scored)
+    return adata if n_cells is None else subsample(adata, n_cells, [batch_key, labels_key])
 
 
 def subsample(adata: AnnData, n_cells: int, keys: Sequence[str]) -> AnnData:

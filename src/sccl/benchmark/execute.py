@@ -31,7 +31,8 @@ def execute(run: Run) -> None:
     ----------
     run
         The run. Its directory will hold ``config.json``, ``surroundings.json``, ``costs.json``, ``loss.csv``,
-        ``embedding.npz``, ``metrics.json``, ``picture.png`` and, last, ``status.json``.
+        ``embedding.npz``, ``metrics.json``, ``picture.png``, where a batch was held out ``confusion.csv``, and, last,
+        ``status.json``.
     """
     if run.state == "complete":
         return
@@ -72,9 +73,9 @@ def _work(run: Run, directory: Path) -> None:
     with stage("imports"):
         import torch
 
+        from sccl.benchmark import holdout, integration
         from sccl.benchmark.data import prepare
         from sccl.benchmark.jax_cache import use_jax_cache
-        from sccl.benchmark.scores import score
 
         use_jax_cache()
         torch.set_num_threads(run.threads)
@@ -82,53 +83,22 @@ def _work(run: Run, directory: Path) -> None:
         embed = get_method(method.pop("_target_"))
     with _quiet(), threadpool_limits(run.threads):
         with stage("data"):
-            data = prepare(run.config["data"], max_cells=run.config["score"]["max_cells"])
-            unintegrated = data.pca
+            data = prepare(
+                run.config["data"], max_cells=run.config["score"]["max_cells"], holdout=run.config.get("holdout")
+            )
+            _ = data.pca  # computed here, so that no method is charged for it
         with stage("embedding"):
             embedding = embed(data, seed=run.config["seed"], **method)
         memory = peak_memory_gib()
-        z_nd, cells = np.asarray(embedding.z_nd, dtype=np.float32), data.scored
+        task = integration if data.query is None else holdout
         with stage("scores"):
-            scores = score(
-                {"run": z_nd[cells]},
-                data.batch.iloc[cells],
-                data.labels.iloc[cells],
-                unintegrated=unintegrated[cells],
-                n_jobs=1,
-            )
+            scores = task.score(data, embedding, directory)
         with stage("picture"):
-            umap_n2: np.ndarray = _umap(z_nd[cells], directory / "picture.png", data, run)
+            task.draw(data, embedding, directory, name=" ".join(run.choices.values()))
     if embedding.loss is not None:
         embedding.loss.rename("loss").to_csv(directory / "loss.csv", index_label="epoch")
-    obs = {"batch": data.batch, "label": data.labels}
-    np.savez_compressed(
-        directory / "embedding.npz",
-        z=z_nd,
-        scored=cells,
-        umap=umap_n2,
-        cell=data.adata.obs_names.to_numpy(dtype=str),
-        **{name: column.astype(str).to_numpy(dtype=str) for name, column in obs.items()},
-    )
-    values = {name: None if np.isnan(value) else float(value) for name, value in scores.loc["run"].items()}
-    _write(directory / "metrics.json", values)
+    _write(directory / "metrics.json", {name: None if np.isnan(value) else value for name, value in scores.items()})
     _write(directory / "costs.json", {"seconds": seconds, "peak_memory_gib": memory})
-
-
-def _umap(z_nd: np.ndarray, path: Path, data: Any, run: Run) -> np.ndarray:
-    """Draw the scored cells, and return where they are drawn, shape `(n_scored, 2)`."""
-    import scanpy as sc
-    from anndata import AnnData
-
-    from sccl.benchmark.pictures import draw_umaps
-
-    neighbors = AnnData(z_nd)
-    sc.pp.neighbors(neighbors, use_rep="X", transformer="sklearn", random_state=0)  # exact
-    sc.tl.umap(neighbors, random_state=0)
-    umap_n2: np.ndarray = np.asarray(neighbors.obsm["X_umap"], dtype=np.float32)
-    obs = data.adata.obs.iloc[data.scored]
-    name = " ".join(run.choices.values())
-    draw_umaps({name: umap_n2}, {key: obs[key] for key in (data.batch_key, data.labels_key)}).savefig(path, dpi=100)
-    return umap_n2
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The demo's pictures."""
+"""Panels of cells, and the loss."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -28,17 +28,39 @@ def draw_umaps(coordinates: Mapping[str, np.ndarray], groups: Mapping[str, pd.Se
     seed
         Seed of the order in which cells are drawn: a common order hides no group under another.
     """
+    titles = {title: f"by {title}" for title in groups}
+    return draw_panels(
+        {
+            name: [(titles[title], xy_n2, group) for title, group in groups.items()]
+            for name, xy_n2 in coordinates.items()
+        },
+        seed=seed,
+    )
+
+
+def draw_panels(rows: Mapping[str, Sequence[tuple[str, np.ndarray, pd.Series]]], *, seed: int = 0) -> Figure:
+    """Draw rows of panels.
+
+    Parameters
+    ----------
+    rows
+        Name of each row and its panels: title, coordinates of shape `(n_cells, 2)`, and the group of each cell. Cells
+        without a group are drawn in grey, below the others. Equal categories get equal colours.
+    seed
+        Seed of the order in which cells are drawn.
+    """
     from matplotlib.figure import Figure
 
-    n_rows, n_columns = len(coordinates), len(groups)
-    size = (1.5 * _PANEL_INCHES * n_columns, _PANEL_INCHES * n_rows)
+    n_columns = max(map(len, rows.values()))
+    size = (1.5 * _PANEL_INCHES * n_columns, _PANEL_INCHES * len(rows))
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(n_rows, n_columns, squeeze=False)
-    for row, (name, xy_n2) in zip(axes, coordinates.items(), strict=True):
-        order = np.random.default_rng(seed).permutation(len(xy_n2))
-        for ax, (title, group) in zip(row, groups.items(), strict=True):
+    axes = figure.subplots(len(rows), n_columns, squeeze=False)
+    for row, (name, panels) in zip(axes, rows.items(), strict=True):
+        for ax, (title, xy_n2, group) in zip(row, panels, strict=True):
+            order = np.random.default_rng(seed).permutation(len(xy_n2))
+            order = order[np.argsort(group.notna().to_numpy()[order], kind="stable")]
             _scatter(ax, xy_n2[order], group.iloc[order])
-            ax.set_title(f"{name}, by {title}", fontsize=11)
+            ax.set_title(f"{name}, {title}", fontsize=11)
     return figure
 
 
@@ -57,7 +79,7 @@ def draw_loss(loss: pd.Series) -> Figure:
 def _scatter(ax: Axes, xy_n2: np.ndarray, group: pd.Series) -> None:
     from matplotlib.lines import Line2D
 
-    group = group.astype("category").cat.remove_unused_categories()
+    group = group.astype("category")
     names, codes = group.cat.categories, group.cat.codes.to_numpy()
     palette = _palette(len(names))
     colors = np.array([*palette, "lightgrey"])  # code -1, a missing value, is the last one
@@ -69,7 +91,8 @@ def _scatter(ax: Axes, xy_n2: np.ndarray, group: pd.Series) -> None:
     ax.spines[:].set_visible(False)
     handles = [
         Line2D([], [], linestyle="none", marker="o", markersize=6, color=color, label=str(name))
-        for name, color in zip(names, palette, strict=True)
+        for code, (name, color) in enumerate(zip(names, palette, strict=True))
+        if code in codes
     ]
     # a column of the legend holds what fits beside the panel
     ax.legend(

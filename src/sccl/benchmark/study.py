@@ -23,6 +23,9 @@ IDENTITY = ("method", "data", "seed", "score")
 #: Choices that only some methods have.
 PARTS = ("model", "augmentation", "sampling")
 
+#: Value of ``holdout`` that makes one run per batch.
+EACH = "each"
+
 # Options that change no result.
 _ELSEWHERE = ("results", "threads", "cluster")
 
@@ -63,7 +66,7 @@ def plan(
     Raises
     ------
     OptionError
-        If an option is unknown.
+        If an option is unknown, or data cannot be read whose batches are to be held out in turn.
     """
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     if config_dir and not Path(config_dir).is_dir():
@@ -83,9 +86,10 @@ def plan(
             seeds = sweep.pop("seed", [f"seed={config.seed}"])
             for combination in product(*sweep.values()):
                 composed = _compose([*fixed, *combination], config_name)
-                for seed in seeds:
-                    composed.seed = _seed(seed)
-                    run = _run(composed, (*fixed[len(searchpath) :], *combination, seed))
+                command = (*fixed[len(searchpath) :], *combination)
+                for holdout, seed in product(_holdouts(composed), seeds):
+                    composed.seed, composed.holdout = _seed(seed), holdout
+                    run = _run(composed, (*command, *_holdout_option(holdout, command), seed))
                     runs.setdefault(run.id, run)
     cluster = OmegaConf.to_container(config.cluster, resolve=True) if "cluster" in config else None
     return Study(list(runs.values()), cluster, Path(config.results))  # type: ignore[arg-type]
@@ -99,6 +103,29 @@ def _grids(sweep: DictConfig, known: set[str]) -> Iterator[dict[str, list[str]]]
         yield {option.key_or_group: _values(option) for option in parsed}
 
 
+def _holdouts(config: DictConfig) -> list[str | None]:
+    """Return the batches to be held out, one per run; None where none is."""
+    if config.holdout is None:
+        return [None]
+    if config.holdout != EACH:
+        return [str(config.holdout)]
+    from sccl.benchmark.data import batches
+
+    try:
+        return list(batches(_plain(config._get_node("data"))))
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise OptionError(f"holdout={EACH} must read the data's batches: {error.args[0]}") from error
+
+
+def _holdout_option(name: str | None, command: Sequence[str]) -> list[str]:
+    """Return the option that holds out one batch, if `command` does not say so already."""
+    said = [given for given in command if _head(given) == "holdout" and given != f"holdout={EACH}"]
+    if name is None or said:
+        return []
+    quoted = name.replace("'", "\\'")
+    return [f"holdout='{quoted}'"]
+
+
 def _values(option: Override) -> list[str]:
     if not option.is_sweep_override():
         return [str(option.input_line)]
@@ -108,6 +135,8 @@ def _values(option: Override) -> list[str]:
 
 def _run(config: DictConfig, command: tuple[str, ...]) -> Run:
     identity = {name: _plain(config._get_node(name)) for name in IDENTITY}
+    if config.holdout is not None:  # runs without one keep the names they had before there was a choice
+        identity["holdout"] = config.holdout
     chosen = config.hydra.runtime.choices
     groups = ["data", "method", *(part for part in PARTS if part in config.method)]
     # several options of one group, augmentation=[mask,crossover], are not among hydra's choices

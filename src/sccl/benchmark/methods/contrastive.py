@@ -25,7 +25,7 @@ def embed(
     projection: bool = False,
     semantics: augment.config.Semantics = "corrected",
 ) -> Embedding:
-    """Train a model and embed all cells.
+    """Train a model and embed all cells; new ones are mapped as they are.
 
     Parameters
     ----------
@@ -59,6 +59,15 @@ def embed(
         enable_progress_bar=False,
         **training,
     )
+    query_nd = None
+    if data.query is not None:
+        if projection:
+            raise ValueError(
+                "projection=true cannot be combined with holdout: queries are mapped to the encoder's space."
+            )
+        query_nd = trained.map_query(data.query)
     return Embedding(
-        trained.get_latent_representation(projection=projection), trained.history["train_loss"].squeeze("columns")
+        trained.get_latent_representation(projection=projection),
+        trained.history["train_loss"].squeeze("columns"),
+        query_nd,
     )

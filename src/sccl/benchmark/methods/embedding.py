@@ -23,14 +23,18 @@ class Embedding:
         The embedding, shape `(n_cells, n_dims)`, in the order of the cells.
     loss
         Loss of each epoch, if there is any.
+    query_nd
+        The cells of ``data.query`` in the same space, shape `(n_query_cells, n_dims)`. None where there are none, or where
+        the method cannot embed cells that it has not learned from.
     """
 
     z_nd: np.ndarray
     loss: pd.Series | None = None
+    query_nd: np.ndarray | None = None
 
 
 class Method(Protocol):
     """A function from cells to their embedding. It may change neither the cells nor anything of other runs."""
 
     def __call__(self, data: Data, *, seed: int, **parameters: Any) -> Embedding:
-        """Embed the cells of ``data.adata``; ``data.adata.copy()`` may be changed."""
+        """Embed the cells of ``data.adata`` and, without learning from them, of ``data.query``; copies may be changed."""

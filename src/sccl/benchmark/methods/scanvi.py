@@ -8,7 +8,7 @@ import scvi
 
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
-from sccl.benchmark.methods.scvi import train
+from sccl.benchmark.methods.scvi import embed_query, train
 
 _UNKNOWN = "unknown to scANVI"
 
@@ -17,6 +17,8 @@ def embed(
     data: Data, *, seed: int, max_epochs: int | None = None, max_epochs_scanvi: int = 20, **parameters: Any
 ) -> Embedding:
     """Train scANVI (Xu et al., Molecular Systems Biology 2021) from scVI. It sees the labels that it is scored on.
+
+    Of cells that were held out it sees no labels, and they are embedded by its encoder as it is.
 
     Parameters
     ----------
@@ -32,4 +34,9 @@ def embed(
     base.adata.obs[data.labels_key] = labels.astype("category").to_numpy()
     model = scvi.model.SCANVI.from_scvi_model(base, unlabeled_category=_UNKNOWN, labels_key=data.labels_key)
     model.train(max_epochs=max_epochs_scanvi, enable_progress_bar=False)
-    return Embedding(model.get_latent_representation(), model.history["elbo_train"].squeeze("columns"))
+    query_nd = None
+    if data.query is not None:
+        query = data.query.copy()
+        query.obs[data.labels_key] = _UNKNOWN
+        query_nd = embed_query(model, query)
+    return Embedding(model.get_latent_representation(), model.history["elbo_train"].squeeze("columns"), query_nd)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import scvi
+from anndata import AnnData
 
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
@@ -12,6 +14,8 @@ from sccl.benchmark.methods.embedding import Embedding
 
 def embed(data: Data, *, seed: int, max_epochs: int | None = None, **parameters: Any) -> Embedding:
     """Train scVI (Lopez et al., Nature Methods 2018) on the counts.
+
+    Its encoder does not see the batch, so that new cells are embedded by it as it is: nothing is left to be fine-tuned.
 
     Parameters
     ----------
@@ -23,7 +27,15 @@ def embed(data: Data, *, seed: int, max_epochs: int | None = None, **parameters:
         Of :class:`scvi.model.SCVI`.
     """
     model = train(data, seed=seed, max_epochs=max_epochs, **parameters)
-    return Embedding(model.get_latent_representation(), model.history["elbo_train"].squeeze("columns"))
+    query_nd = None if data.query is None else embed_query(model, data.query.copy())
+    return Embedding(model.get_latent_representation(), model.history["elbo_train"].squeeze("columns"), query_nd)
+
+
+def embed_query(model: scvi.model.SCVI | scvi.model.SCANVI, query: AnnData) -> np.ndarray:
+    """Embed cells of a new batch with the encoder of a trained model. `query` gets what ``setup_anndata`` writes."""
+    mapped = type(model).load_query_data(query, model)
+    mapped.is_trained = True  # the encoder is, and the new batch is of no concern to it
+    return mapped.get_latent_representation()
 
 
 def train(data: Data, *, seed: int, max_epochs: int | None, **parameters: Any) -> scvi.model.SCVI:

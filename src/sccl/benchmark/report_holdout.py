@@ -1,0 +1,133 @@
+"""The report's part on mapping: runs in which a batch was held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from sccl.benchmark import figures
+from sccl.benchmark.holdout import METRIC, K
+from sccl.benchmark.page import heat_map, note, sortable
+from sccl.benchmark.results import HELD_OUT, NONE
+from sccl.benchmark.statistics import over_seeds
+
+#: Rows of each data set of which a confusion matrix and a UMAP is shown.
+N_SHOWN = 4
+_LEADING = "Macro-F1"
+
+
+def write(runs: pd.DataFrame, out: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Write the tables and return the page's sections.
+
+    Parameters
+    ----------
+    runs
+        Of :func:`sccl.benchmark.results.read_runs`, with ``held_out=True``.
+    out
+        Directory to write into: ``holdout_runs.csv`` (metrics of each run), ``holdout.csv`` (mean and sd over seeds, for
+        each batch and, as batch ``all``, for the mean over batches) and ``holdout.md`` (the latter).
+
+    Returns
+    -------
+    names
+        Of the files.
+    sections
+        Headings as text, contents as HTML.
+    """
+    factors, metrics = runs.attrs["factors"], runs.attrs["metrics"]
+    runs[[*factors, "seed", *metrics]].to_csv(out / "holdout_runs.csv", index=False)
+    table = _table(runs)
+    table.to_csv(out / "holdout.csv", index=False)
+    (out / "holdout.md").write_text(_markdown(table, factors, metrics))
+    return ["holdout_runs.csv", "holdout.csv", "holdout.md"], _sections(runs, table)
+
+
+def _table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return means and sds over seeds, of the mean over batches first; the best rows of each data set first."""
+    factors, metrics = runs.attrs["factors"], runs.attrs["metrics"]
+    methods = [name for name in factors if name != HELD_OUT]
+    # seeds in which a batch is missing would make another mean
+    n_batches = runs.groupby(methods)[HELD_OUT].transform("nunique")
+    complete = runs[runs.groupby([*methods, "seed"])[HELD_OUT].transform("nunique") == n_batches]
+    overall = complete.groupby([*methods, "seed"])[[*metrics, "Seconds"]].mean().reset_index()
+    overall[HELD_OUT] = "all"
+    overall.attrs = runs.attrs
+    parts = []
+    for part in (overall, runs):
+        means, sds, seeds = over_seeds(part, [*metrics, "Seconds"])
+        parts.append(means.join(sds[metrics].add_suffix(" sd")).join(seeds).reset_index())
+    order = parts[0].set_index(methods)[_LEADING].rename("order")
+    table = pd.concat(parts).join(order, on=methods)
+    first = {
+        "data": table["data"],
+        "batch": table[HELD_OUT] != "all",
+        "name": table[HELD_OUT],
+        "order": -table["order"],
+    }
+    rows = pd.DataFrame(first).reset_index(drop=True).sort_values(list(first), kind="stable").index
+    return table.drop(columns="order").reset_index(drop=True).loc[rows].reset_index(drop=True)
+
+
+def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
+    factors, metrics = runs.attrs["factors"], runs.attrs["metrics"]
+    methods = [name for name in factors if name != HELD_OUT]
+    shown = [name for name in methods if table[name].nunique() > 1] or ["method"]
+    board = table[[*shown, HELD_OUT]].copy()
+    for name in metrics:
+        board[name] = list(zip(table[name], table[f"{name} sd"], strict=True))
+    board["seeds"], board["Seconds"] = table["seeds"], table["Seconds"]
+    overall = table[HELD_OUT] == "all"
+    text = (
+        f"Each batch in turn was new: methods learned without it, and its cells got the label of most of their {K} nearest "
+        f"({METRIC}) neighbours among the others. Mean ± standard deviation over seeds, of the mean over batches. Macro-F1 "
+        "is over all labels of either side; shared is over the cells whose label the others have. Click a heading to sort."
+    )
+    sections = [("Held-out batches", note(text) + sortable(board[overall].drop(columns=HELD_OUT)))]
+    for data, group in table[~overall].groupby("data"):
+        best = table[overall & (table["data"] == data)].head(N_SHOWN)
+        panel = board.loc[group.index].drop(columns=[name for name in shown if name == "data"])
+        directories = _directories(runs, best, methods, shown)
+        content = [note("Each batch."), sortable(panel)]
+        for title, paths in directories.items():
+            content.append(f"<h3>Confusion, {title}</h3>" + note("Share of each label, row, that got which, column."))
+            content.append(heat_map(_confusion(paths)))
+        first = {title: paths[0] for title, paths in directories.items()}
+        content.append("<h3>Reference and query, first batch and seed</h3>" + figures.as_svg(figures.queries(first)))
+        sections.append((f"Held-out batches of {data}", "".join(content)))
+    return sections
+
+
+def _directories(runs: pd.DataFrame, rows: pd.DataFrame, methods: list[str], shown: list[str]) -> dict[str, list[str]]:
+    """Return a title and the directories of its runs for each row."""
+    names = [name for name in shown if name != "data"] or ["method"]
+    found = {}
+    for _, row in rows.iterrows():
+        of_row = (runs[methods] == row[methods]).all(axis=1)
+        title = " ".join(str(row[name]) for name in names if row[name] != NONE)
+        found[title] = runs.loc[of_row].sort_values([HELD_OUT, "seed"])["directory"].tolist()
+    return found
+
+
+def _confusion(directories: list[str]) -> pd.DataFrame:
+    """Add up confusion matrices and return shares of their rows; labels in one order in rows and columns."""
+    total = pd.DataFrame()
+    for directory in directories:
+        counts = pd.read_csv(f"{directory}/confusion.csv", index_col=0, dtype={"label": str})
+        total = total.add(counts, fill_value=0)
+    order = sorted({*total.index, *total.columns})
+    rows = [name for name in order if name in total.index]
+    columns = [name for name in order if name in total.columns]
+    total = total.loc[rows, columns].fillna(0)
+    return total.div(total.sum(axis=1), axis=0)
+
+
+def _markdown(table: pd.DataFrame, factors: list[str], metrics: list[str]) -> str:
+    overall = table[table[HELD_OUT] == "all"]
+    shown = [name for name in factors if overall[name].nunique() > 1] or ["method"]
+    heads = [*shown, *metrics, "seeds"]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(shown)}{'---:|' * (len(heads) - len(shown))}"]
+    for _, row in overall.iterrows():
+        values = [f"{row[name]:.3f} ± {row[f'{name} sd']:.3f}".replace(" ± nan", "") for name in metrics]
+        lines.append(f"| {' | '.join(map(str, [*(row[name] for name in shown), *values, row['seeds']]))} |")
+    return "\n".join(lines) + "\n"

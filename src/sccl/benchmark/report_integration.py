@@ -1,0 +1,138 @@
+"""The report's part on integration: runs that embed all batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from sccl.benchmark import figures
+from sccl.benchmark.page import heat_map, note, sortable
+from sccl.benchmark.results import NONE
+from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION
+from sccl.benchmark.statistics import main_effects, over_seeds, paired_differences, relative_to_table
+
+#: UMAPs shown of each data set.
+N_UMAPS = 4
+_COSTS = ("Seconds", "Peak memory (GiB)")
+
+
+def write(runs: pd.DataFrame, out: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Write the tables and return the page's sections.
+
+    Parameters
+    ----------
+    runs
+        Of :func:`sccl.benchmark.results.read_runs`.
+    out
+        Directory to write into: ``runs.csv`` (raw metrics of each run), ``table.csv`` and ``table.md`` (mean and sd over
+        seeds, raw and scaled), ``costs.csv`` (time and memory), ``pairs.csv`` and ``effects.csv``.
+
+    Returns
+    -------
+    names
+        Of the files.
+    sections
+        Headings as text, contents as HTML.
+    """
+    factors, metrics = runs.attrs["factors"], runs.attrs["metrics"]
+    means, sds, seeds = over_seeds(runs, metrics)
+    scaled = relative_to_table(means)
+    table = means.join(sds.add_suffix(" sd")).join(scaled.add_suffix(" scaled in table")).join(seeds)
+    table = table.sort_values("Total", ascending=False, kind="stable").sort_index(level="data", sort_remaining=False)
+    costs = over_seeds(runs, _COSTS)[0]
+    worth, pairs = main_effects(runs), paired_differences(runs)
+
+    runs[[*factors, "seed", *metrics]].to_csv(out / "runs.csv", index=False)
+    table.to_csv(out / "table.csv")
+    costs.to_csv(out / "costs.csv")
+    worth.to_csv(out / "effects.csv", index=False)
+    pairs.to_csv(out / "pairs.csv", index=False)
+    (out / "table.md").write_text(_markdown(table))
+    names = ["runs.csv", "table.csv", "table.md", "costs.csv", "effects.csv", "pairs.csv"]
+    return names, _sections(runs, table.join(costs).reset_index(), worth, pairs)
+
+
+def _sections(
+    runs: pd.DataFrame, table: pd.DataFrame, worth: pd.DataFrame, pairs: pd.DataFrame
+) -> list[tuple[str, str]]:
+    factors = runs.attrs["factors"]
+    # what is the same in all rows is said once
+    constant = {name: table[name].iloc[0] for name in factors if table[name].nunique() == 1}
+    shown = [name for name in factors if name not in constant]
+    commands = runs.groupby(factors)["command"].first().reset_index()
+    board = table[shown].copy()
+    for name in reversed(AGGREGATES):
+        board[name] = list(zip(table[name], table[f"{name} sd"], strict=True))
+    board["Total, scaled in this table"] = table["Total scaled in table"]
+    for name in ("seeds", *_COSTS):
+        board[name] = table[name]
+    board["reproduce"] = table.merge(commands, on=factors, how="left")["command"]
+    everywhere = ", ".join(f"{name} {value}" for name, value in constant.items() if value != NONE)
+
+    sections = [
+        (
+            "Leaderboard",
+            note(
+                f"Raw scores, mean ± standard deviation over seeds, higher is better; {len(runs)} runs"
+                + (f", all with {everywhere}. " if everywhere else ". ")
+                + "Total is 0.6 of bio conservation and 0.4 of batch correction. The scaled total takes each metric from "
+                "the lowest to the highest row of this table and data set: it changes with who is in the table. The "
+                "command makes the first seed of its row. Click a heading to sort."
+            )
+            + sortable(board, code=["reproduce"]),
+        )
+    ]
+    ours = table[table["model"] != NONE]
+    if ours[["model", "augmentation"]].nunique().max() > 1:
+        parts = [note("Mean total over seeds and over the settings that are not shown.")]
+        for (data, sampling), group in ours.groupby(["data", "sampling"]):
+            cells = group.pivot_table(index="model", columns="augmentation", values="Total")
+            parts.append(f"<h3>{data}, {sampling} sampling</h3>{heat_map(cells)}")
+        sections.append(("Architecture × augmentation × sampling", "".join(parts)))
+    if len(worth):
+        text = (
+            "Mean difference in total score between runs with this value and the mean over all values of the same "
+            "choice, all else being equal. Bars are 95 % intervals (Student) over seeds, none with a single seed: they "
+            "cover the randomness of training, not other data sets."
+        )
+        sections.append(
+            ("What each choice is worth", note(text) + figures.as_svg(figures.effects(worth)) + sortable(worth))
+        )
+    if len(pairs):
+        text = (
+            "Second minus first, on runs that agree in all else, seed by seed; mean, 95 % interval over seeds, number of "
+            "seeds, and in how many of them the second is better."
+        )
+        sections.append(("Pairs", note(text) + sortable(pairs)))
+    for data, group in table.groupby("data"):
+        metrics = [*BIO_CONSERVATION, *BATCH_CORRECTION]
+        panel = pd.concat([group[[name for name in shown if name != "data"]], group[metrics]], axis=1)
+        chosen = _first_runs(runs, group.head(N_UMAPS), shown)
+        content = (
+            note("Each metric, raw, mean over seeds.")
+            + sortable(panel)
+            + f"<h3>Quality against time</h3>{figures.as_svg(figures.quality_against_time(group))}"
+            + f"<h3>UMAPs of the best rows, first seed</h3>{figures.as_svg(figures.umaps(chosen))}"
+        )
+        sections.append((f"Data set {data}", content))
+    return sections
+
+
+def _first_runs(runs: pd.DataFrame, rows: pd.DataFrame, shown: list[str]) -> dict[str, str]:
+    """Return a title and the first seed's directory for each row."""
+    first = rows.merge(runs.groupby(runs.attrs["factors"])["directory"].first().reset_index(), on=runs.attrs["factors"])
+    names = [name for name in shown if name != "data"] or ["method"]
+    return {" ".join(str(row[name]) for name in names): row["directory"] for _, row in first.iterrows()}
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    factors = [name for name in table.index.names if table.index.get_level_values(name).nunique() > 1] or ["method"]
+    heads = [*factors, *AGGREGATES, "Total, scaled in this table", "seeds"]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(factors)}{'---:|' * (len(heads) - len(factors))}"]
+    rows = table.reset_index()
+    for _, row in rows.iterrows():
+        scores = [f"{row[name]:.3f} ± {row[f'{name} sd']:.3f}".replace(" ± nan", "") for name in AGGREGATES]
+        values = [*(row[name] for name in factors), *scores, f"{row['Total scaled in table']:.3f}", row["seeds"]]
+        lines.append(f"| {' | '.join(map(str, values))} |")
+    return "\n".join(lines) + "\n"
