@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import sccl
 from sccl.mapping.reciprocity import chosen_back
+from sccl.mapping.space import voting_space
 from sccl.mapping.unknown import sample_reference
 from sccl.mapping.votes import vote
 
@@ -523,6 +524,61 @@ def test_votes_are_counted_and_ties_go_to_the_nearer(data):
         nearness = [sum(k - rank for rank, label in enumerate(ballots) if label == code) for code in range(n_labels)]
         tied = np.flatnonzero(counted == counted.max())
         assert nearness[winner] == max(nearness[code] for code in tied)
+
+
+def two_views(rng, n_cells=300, n_genes=60):
+    """Return an embedding that tells type 0 from the others, and expression that tells type 2 from the others."""
+    codes = rng.integers(3, size=n_cells)
+    z = rng.normal(size=(n_cells, 4))
+    z[:, 0] += 12 * (codes == 0)
+    x = rng.exponential(0.3, size=(n_cells, n_genes))
+    x[:, :10] += 2 * (codes == 2)[:, None]
+    return z, sp.csr_matrix(x), codes
+
+
+def nearest_labels(space_ref, codes, space_query):
+    from sccl import graph
+
+    return codes[graph.knn(space_ref, k=1, query=space_query, metric="cosine")[0][:, 0]]
+
+
+def test_embedding_and_expression_vote_together():
+    rng = np.random.default_rng(0)
+    z, x, codes = two_views(rng)
+    known, new = np.arange(200), np.arange(200, 300)
+    together = voting_space(z[known], z[new], x[known], x[new], codes[known], known)
+    assert (nearest_labels(together[0], codes[known], together[1]) == codes[new]).mean() > 0.95
+    # neither alone would do
+    assert (nearest_labels(z[known], codes[known], z[new]) == codes[new]).mean() < 0.85
+    blind = sp.csr_matrix(np.ones_like(x.toarray()))
+    alone = voting_space(z[known], z[new], blind[known], blind[new], codes[known], known)
+    assert alone[0].shape[1] == 4  # cells that do not differ in expression have no axes
+    assert (nearest_labels(alone[0], codes[known], alone[1]) == codes[new]).mean() < 0.85
+
+
+def test_what_varies_within_labels_counts_no_more_than_what_tells_them_apart():
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1], 100)
+    z = np.column_stack([rng.normal(0, 3, 200), rng.normal(0, 1, 200) + 4 * codes])
+    nothing = sp.csr_matrix((200, 2))
+    space, _ = voting_space(z, z[:1], nothing, nothing[:1], codes, np.arange(200))
+    within = np.concatenate([space[codes == code] - space[codes == code].mean(axis=0) for code in (0, 1)])
+    spread = within.std(axis=0)
+    assert spread.max() / spread.min() < 1.5  # it was 3
+    between = np.abs(space[codes == 0].mean(axis=0) - space[codes == 1].mean(axis=0))
+    assert between.max() / spread.max() > 3  # it was 4/3
+    assert (space**2).sum(axis=1).mean() == pytest.approx(1, rel=1e-4)
+
+
+def test_where_a_query_cell_is_does_not_depend_on_the_others():
+    rng = np.random.default_rng(0)
+    z, x, codes = two_views(rng)
+    known = np.arange(200)
+    both = [
+        voting_space(z[known], z[rows], x[known], x[rows], codes[known], known) for rows in (slice(200, 300), [250])
+    ]
+    np.testing.assert_allclose(both[0][1][[50]], both[1][1], atol=1e-6)
+    assert np.array_equal(both[0][0], both[1][0])
 
 
 def test_cells_without_variation_are_not_judged():

@@ -1,8 +1,8 @@
 """What becomes of an embedding when a batch was held out: labels for its cells, their scores, and a picture.
 
 The task: a method learns from all batches but one, with genes chosen on these alone. It then embeds the cells of the batch
-that it has not seen, and each of them gets the label of most of its nearest neighbours among the others, the same way for
-every method.
+that it has not seen, and each of them gets a label: by the method itself, if it has a way to, or else that of most of its
+nearest neighbours among the others.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def score(data: Data, embedding: Embedding, directory: Path) -> dict[str, float]
 
 
 def predict(data: Data, embedding: Embedding) -> np.ndarray:
-    """Return the label of most of the nearest neighbours, shape `(n_query_cells,)`."""
+    """Return the method's own labels or else those of most of the nearest neighbours, shape `(n_query_cells,)`."""
+    if embedding.query_labels is not None:
+        return np.asarray(embedding.query_labels, dtype=object)
     labelled = np.flatnonzero(data.labels.notna())
     names, codes = np.unique(data.labels.iloc[labelled].astype(str).to_numpy(dtype=object), return_inverse=True)
     z_nd, query_nd = (np.asarray(z, dtype=np.float32) for z in (embedding.z_nd, embedding.query_nd))

@@ -79,8 +79,8 @@ def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
     board["seeds"], board["Seconds"] = table["seeds"], table["Seconds"]
     overall = table[HELD_OUT] == "all"
     text = (
-        f"Each batch in turn was new: methods learned without it, and its cells got the label of most of their {K} nearest "
-        f"({METRIC}) neighbours among the others. Mean ± standard deviation over seeds, of the mean over batches. Macro-F1 "
+        "Each batch in turn was new: methods learned without it. Its cells got labels from the method, where it has a way "
+        f"to, or else that of most of their {K} nearest ({METRIC}) neighbours among the others. Mean ± standard deviation over seeds, of the mean over batches. Macro-F1 "
         "is over all labels of either side; shared is over the cells whose label the others have. Click a heading to sort."
     )
     sections = [("Held-out batches", note(text) + sortable(board[overall].drop(columns=HELD_OUT)))]

@@ -11,6 +11,7 @@ import pandas as pd
 from sccl import graph
 from sccl.augment.csr import as_csr
 from sccl.graph.inputs import as_count, check_choice
+from sccl.mapping.space import voting_space
 from sccl.mapping.unknown import is_unknown, sample_reference
 from sccl.mapping.votes import vote
 from sccl.model.genes import align_genes, fill_genes
@@ -38,8 +39,9 @@ def transfer_labels(
 ) -> pd.DataFrame:
     """Give new cells the labels of a reference, or none where the reference has nothing like them.
 
-    Each query cell gets the label of most of its ``k`` nearest reference cells in the model's embedding. Genes that the
-    query lacks are left out of the reference, too. A cell is called unknown if it is farther from all labels than the
+    Each query cell gets the label of most of its ``k`` nearest reference cells, in the model's embedding and the principal
+    components of expression side by side, both scaled by the reference's labels (:func:`sccl.mapping.space.voting_space`):
+    what varies within labels counts little. Genes that the query lacks are left out of the reference, too. A cell is called unknown if it is farther from all labels than the
     reference's batches are from each other (:func:`sccl.mapping.distance.is_far`), or if the reference cells nearest to it
     prefer other cells of the query (:func:`sccl.mapping.reciprocity.chosen_back`). Both are calibrated on the reference:
     each of its batches in turn is mapped to the others, and few of its cells must be unknown. A low confidence alone makes
@@ -58,7 +60,7 @@ def transfer_labels(
     k
         Number of neighbours that vote, ≥ 1.
     metric
-        How near cells of the embedding are: ``"cosine"`` or ``"euclidean"``.
+        How near cells are there: ``"cosine"`` or ``"euclidean"``.
     query_model
         The model that embeds the query, if one was fine-tuned on it (:meth:`sccl.CLModel.load_query_data`).
     min_overlap
@@ -122,14 +124,15 @@ def transfer_labels(
     compared = _without_genes(model, reference, measured)
     z_ref = model.get_latent_representation(compared)
     z_query = (query_model or model).get_latent_representation(aligned)
-    indices, _ = graph.knn(z_ref, k=min(k, len(z_ref)), query=z_query, metric=metric, seed=seed)
-    shares, winners = vote(indices, codes, len(labels))
-
+    x_ref, x_query = (as_csr(model._expression(cells))[:, measured] for cells in (compared, aligned))
     rng = np.random.default_rng(seed)
     sample = sample_reference(codes, rng)
-    x_ref, x_query = (as_csr(model._expression(cells))[:, measured] for cells in (compared[sample], aligned))
+
+    s_ref, s_query = voting_space(z_ref, z_query, x_ref, x_query, codes, sample, seed=seed)
+    indices, _ = graph.knn(s_ref, k=min(k, len(s_ref)), query=s_query, metric=metric, seed=seed)
+    shares, winners = vote(indices, codes, len(labels))
     batch = _batches(model, reference)[sample]
-    unknown = is_unknown(z_ref[sample], z_query, x_ref, x_query, codes[sample], batch, rng)
+    unknown = is_unknown(z_ref[sample], z_query, x_ref[sample], x_query, codes[sample], batch, rng)
 
     predicted = pd.Categorical(np.where(unknown, UNKNOWN, labels[winners]), categories=[*labels, UNKNOWN])
     query.obs[f"{labels_key}_predicted"] = predicted

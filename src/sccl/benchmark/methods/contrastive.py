@@ -7,7 +7,7 @@ from typing import Any
 
 import scvi
 
-from sccl import augment
+from sccl import augment, mapping
 from sccl import model as models
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
@@ -25,7 +25,7 @@ def embed(
     projection: bool = False,
     semantics: augment.config.Semantics = "corrected",
 ) -> Embedding:
-    """Train a model and embed all cells; new ones are mapped as they are.
+    """Train a model and embed all cells; new ones are mapped as they are, and labelled by :mod:`sccl.mapping`.
 
     Parameters
     ----------
@@ -59,15 +59,15 @@ def embed(
         enable_progress_bar=False,
         **training,
     )
-    query_nd = None
-    if data.query is not None:
-        if projection:
-            raise ValueError(
-                "projection=true cannot be combined with holdout: queries are mapped to the encoder's space."
-            )
-        query_nd = trained.map_query(data.query)
-    return Embedding(
+    z_nd, loss = (
         trained.get_latent_representation(projection=projection),
         trained.history["train_loss"].squeeze("columns"),
-        query_nd,
     )
+    if data.query is None:
+        return Embedding(z_nd, loss)
+    if projection:
+        raise ValueError("projection=true cannot be combined with holdout: queries are mapped to the encoder's space.")
+    labelled = data.adata[data.labels.notna().to_numpy()].copy()
+    shares = mapping.transfer_labels(trained, labelled, data.query.copy(), data.labels_key)
+    labels = shares.columns.to_numpy()[shares.to_numpy().argmax(axis=1)]
+    return Embedding(z_nd, loss, trained.map_query(data.query), labels)

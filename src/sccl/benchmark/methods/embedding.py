@@ -26,11 +26,14 @@ class Embedding:
     query_nd
         The cells of ``data.query`` in the same space, shape `(n_query_cells, n_dims)`. None where there are none, or where
         the method cannot embed cells that it has not learned from.
+    query_labels
+        The label that the method itself gives each cell of ``data.query``. None: it has no way to.
     """
 
     z_nd: np.ndarray
     loss: pd.Series | None = None
     query_nd: np.ndarray | None = None
+    query_labels: np.ndarray | None = None
 
 
 class Method(Protocol):
