@@ -92,9 +92,9 @@ def _work(run: Run, directory: Path) -> None:
         memory = peak_memory_gib()
         task = integration if data.query is None else holdout
         with stage("scores"):
-            scores = task.score(data, embedding, directory)
+            scores = task.score(data, embedding)
         with stage("picture"):
-            task.draw(data, embedding, directory, name=" ".join(run.choices.values()))
+            task.save(data, embedding, directory, name=" ".join(run.choices.values()))
     if embedding.loss is not None:
         embedding.loss.rename("loss").to_csv(directory / "loss.csv", index_label="epoch")
     _write(directory / "metrics.json", {name: None if np.isnan(value) else value for name, value in scores.items()})

@@ -29,15 +29,13 @@ METRIC: Metric = "cosine"
 MAX_DRAWN = 20_000
 
 
-def score(data: Data, embedding: Embedding, directory: Path) -> dict[str, float]:
-    """Give the held-out cells labels and score these; write ``confusion.csv``, true × predicted labels.
+def score(data: Data, embedding: Embedding) -> dict[str, float]:
+    """Give the held-out cells labels and score these.
 
     Parameters
     ----------
     data, embedding
         The cells and where a method put them.
-    directory
-        Of the run.
 
     Returns
     -------
@@ -53,10 +51,7 @@ def score(data: Data, embedding: Embedding, directory: Path) -> dict[str, float]
     if not data.scored.size:
         raise ValueError("No cell of the batch that was held out has a label, so there is nothing to score.")
     true = data.query_labels.iloc[data.scored].astype(str).to_numpy()
-    predicted = predict(data, embedding)[data.scored]
-    table = pd.crosstab(pd.Series(true, name="label"), pd.Series(predicted, name="predicted"))
-    table.to_csv(directory / "confusion.csv")
-    return label_scores(true, predicted, known=data.labels.dropna().astype(str).unique())
+    return label_scores(true, predict(data, embedding)[data.scored], known=data.labels.dropna().astype(str).unique())
 
 
 def predict(data: Data, embedding: Embedding) -> np.ndarray:
@@ -100,8 +95,8 @@ def label_scores(true: np.ndarray, predicted: np.ndarray, *, known: np.ndarray) 
     }
 
 
-def draw(data: Data, embedding: Embedding, directory: Path, *, name: str) -> None:
-    """Write ``picture.png``, the UMAP of the reference with the query on top, and ``embedding.npz``.
+def save(data: Data, embedding: Embedding, directory: Path, *, name: str) -> None:
+    """Write ``confusion.csv``, ``embedding.npz``, and ``picture.png``, the UMAP of the reference with the query on top.
 
     The UMAP is that of the reference; the query is placed in it and moves nothing.
 
@@ -121,7 +116,11 @@ def draw(data: Data, embedding: Embedding, directory: Path, *, name: str) -> Non
     mapper = UMAP(n_neighbors=min(15, len(drawn) - 1), metric=METRIC, random_state=0, n_jobs=1).fit(z_nd[drawn])
     umap_n2 = np.asarray(mapper.embedding_, dtype=np.float32)
     query_umap_n2 = np.asarray(mapper.transform(query_nd), dtype=np.float32)
-    predicted = predict(data, embedding)
+    true, predicted = data.query_labels.astype(str), pd.Series(predict(data, embedding), data.query_labels.index)
+    confusion = pd.crosstab(
+        true.iloc[data.scored], predicted.iloc[data.scored], rownames=["label"], colnames=["predicted"]
+    )
+    confusion.to_csv(directory / "confusion.csv")
     np.savez_compressed(
         directory / "embedding.npz",
         z=z_nd,
@@ -134,7 +133,7 @@ def draw(data: Data, embedding: Embedding, directory: Path, *, name: str) -> Non
         scored=data.scored,
         query_umap=query_umap_n2,
         query_cell=data.query_labels.index.to_numpy(dtype=str),
-        query_label=data.query_labels.astype(str).to_numpy(dtype=str),
-        query_predicted=predicted.astype(str),
+        query_label=true.to_numpy(dtype=str),
+        query_predicted=predicted.to_numpy(dtype=str),
     )
     queries({name: directory}).savefig(directory / "picture.png", dpi=100)

@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from sccl.benchmark.methods import Embedding
 
 
-def score(data: Data, embedding: Embedding, directory: Path) -> dict[str, float]:
+def score(data: Data, embedding: Embedding) -> dict[str, float]:
     """Score how well batches are mixed and types are kept, see :func:`sccl.benchmark.scores.score`.
 
     Parameters
     ----------
     data, embedding
         The cells and where a method put them.
-    directory
-        Of the run; unused, all that is to be kept is in the result.
 
     Returns
     -------
@@ -40,7 +38,7 @@ def score(data: Data, embedding: Embedding, directory: Path) -> dict[str, float]
     return {name: float(value) for name, value in table.loc["run"].items()}
 
 
-def draw(data: Data, embedding: Embedding, directory: Path, *, name: str) -> None:
+def save(data: Data, embedding: Embedding, directory: Path, *, name: str) -> None:
     """Write ``picture.png``, the UMAP of the scored cells, and ``embedding.npz``.
 
     Parameters

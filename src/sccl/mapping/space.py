@@ -80,4 +80,4 @@ def _principal_axes(x: csr_matrix, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if n_comps < 1 or abs(x.max(axis=0) - x.min(axis=0)).sum() == 0:
         return np.empty((0, x.shape[1])), np.zeros(x.shape[1])
     solver = PCA(n_comps, svd_solver="arpack", random_state=seed).fit(x)
-    return solver.components_, solver.mean_
+    return solver.components_.astype(np.float32), solver.mean_.astype(np.float32)

@@ -19,6 +19,7 @@ from sccl.model.query import align_query
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
     from sccl.model import CLModel
 
@@ -124,7 +125,7 @@ def transfer_labels(
     compared = _without_genes(model, reference, measured)
     z_ref = model.get_latent_representation(compared)
     z_query = (query_model or model).get_latent_representation(aligned)
-    x_ref, x_query = (as_csr(model._expression(cells))[:, measured] for cells in (compared, aligned))
+    x_ref, x_query = (_expression(model, cells, measured) for cells in (compared, aligned))
     rng = np.random.default_rng(seed)
     sample = sample_reference(codes, rng)
 
@@ -167,6 +168,11 @@ def _without_genes(model: CLModel, reference: AnnData, measured: np.ndarray) -> 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`adata` lacks")  # said of the query before
         return fill_genes(aligned[:, measured], model.get_var_names(), min_overlap=0)
+
+
+def _expression(model: CLModel, cells: AnnData, measured: np.ndarray) -> csr_matrix:
+    x = as_csr(model._expression(cells))
+    return x if measured.all() else x[:, measured]  # of a million cells a copy is worth avoiding
 
 
 def _batches(model: CLModel, reference: AnnData) -> np.ndarray:
