@@ -1,6 +1,7 @@
 """A batch is held out: no method learns from it, its cells get labels, and these are scored."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,20 @@ def test_the_report_averages_over_batches_and_puts_the_best_first(results, tmp_p
     assert "runs.csv" not in written
 
 
+def test_means_are_over_the_same_batches(results, tmp_path):
+    some = tmp_path / "some"
+    shutil.copytree(results, some)
+    runs = read_runs(some, held_out=True)
+    shutil.rmtree(runs.loc[runs["method.n_comps"] == "10", "directory"].iloc[0])
+    table = pd.read_csv(write_report(some, tmp_path / "report")[1])
+    assert table.loc[table["held out"] == "all", "method.n_comps"].tolist() == [2]
+    assert (table["method.n_comps"] == 10).sum() == 2
+    shutil.rmtree(runs.loc[runs["method.n_comps"] == "2", "directory"].iloc[1])
+    table = pd.read_csv(write_report(some, tmp_path / "report")[1])
+    assert "all" not in set(table["held out"])
+    assert len(table) == 4
+
+
 def test_a_method_that_cannot_map_fails_and_says_so(tmp_path):
     assert app.main([*SMALL, "method=harmony", "holdout=batch_3", f"results={tmp_path}"]) == 1
     (traceback,) = tmp_path.glob("runs/*/traceback.txt")
@@ -194,8 +209,6 @@ def test_a_method_that_cannot_map_fails_and_says_so(tmp_path):
 
 
 def test_a_study_of_both_kinds_makes_one_report_of_two_parts(results, tmp_path):
-    import shutil
-
     both = tmp_path / "both"
     shutil.copytree(results, both)
     assert app.main([*SMALL, "method=pca", "method.n_comps=10", f"results={both}"]) == 0

@@ -47,8 +47,8 @@ def _table(runs: pd.DataFrame) -> pd.DataFrame:
     """Return means and sds over seeds, of the mean over batches first; the best rows of each data set first."""
     factors, metrics = runs.attrs["factors"], runs.attrs["metrics"]
     methods = [name for name in factors if name != HELD_OUT]
-    # seeds in which a batch is missing would make another mean
-    n_batches = runs.groupby(methods)[HELD_OUT].transform("nunique")
+    # without one of the data's batches it would be another mean
+    n_batches = runs.groupby("data")[HELD_OUT].transform("nunique")
     complete = runs[runs.groupby([*methods, "seed"])[HELD_OUT].transform("nunique") == n_batches]
     overall = complete.groupby([*methods, "seed"])[[*metrics, "Seconds"]].mean().reset_index()
     overall[HELD_OUT] = "all"
@@ -81,7 +81,8 @@ def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
     text = (
         "Each batch in turn was new: methods learned without it. Its cells got labels from the method, where it has a way "
         f"to, or else that of most of their {K} nearest ({METRIC}) neighbours among the others. Mean ± standard deviation over seeds, of the mean over batches. Macro-F1 "
-        "is over all labels of either side; shared is over the cells whose label the others have. Click a heading to sort."
+        "is over all labels of either side; shared is over the cells whose label the others have. What lacks a batch is only "
+        "in the tables further down. Click a heading to sort."
     )
     sections = [("Held-out batches", note(text) + sortable(board[overall].drop(columns=HELD_OUT)))]
     for data, group in table[~overall].groupby("data"):
@@ -92,8 +93,11 @@ def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
         for title, paths in directories.items():
             content.append(f"<h3>Confusion, {title}</h3>" + note("Share of each label, row, that got which, column."))
             content.append(heat_map(_confusion(paths)))
-        first = {title: paths[0] for title, paths in directories.items()}
-        content.append("<h3>Reference and query, first batch and seed</h3>" + figures.as_svg(figures.queries(first)))
+        if directories:
+            first = {title: paths[0] for title, paths in directories.items()}
+            content.append(
+                "<h3>Reference and query, first batch and seed</h3>" + figures.as_svg(figures.queries(first))
+            )
         sections.append((f"Held-out batches of {data}", "".join(content)))
     return sections
 

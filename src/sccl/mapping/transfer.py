@@ -96,9 +96,9 @@ def transfer_labels(
     cells of the type left out, and of the others, were called unknown
 
     ========================================================  ==========  ======
-    blood cells of three technologies (20 pairs)              75 %        4 %
-    of eight donors, three of them left out (24 pairs)        66 %        5 %
-    control, the query under interferon-β (6 pairs)           50 %        6 %
+    blood cells of three technologies (18 pairs)              79 %        7 %
+    of eight donors, three of them left out (21 pairs)        76 %        6 %
+    control, the query under interferon-β (6 pairs)           46 %        7 %
     the other way round (6 pairs)                             40 %        2 %
     ========================================================  ==========  ======
 

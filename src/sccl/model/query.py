@@ -151,9 +151,9 @@ class ReferenceModel(BaseModelClass):
         it, and embeds its own cells bit for bit as before.
 
         The encoder knows no batches, so there are no batch weights to add, as other models of scvi-tools do. What can
-        adapt is how each hidden unit is normalised. That pays where the query is another condition than all of the
-        reference, and costs where it is not: in 500 steps, labels transferred from control to interferon-stimulated cells
-        rose from .78 to .89, those of five other held-out batches changed by -.008 to +.004.
+        adapt is how each hidden unit is normalised. That may pay where the query is another condition than all of the
+        reference, and costs where it is not: in 500 steps, the share of right labels transferred from control to
+        interferon-stimulated cells rose from .870 to .882, that of five other held-out batches changed by -.033 to +.005.
 
         Parameters
         ----------

@@ -33,7 +33,9 @@ def embed(
     labels = data.labels.astype(object).where(data.labels.notna(), _UNKNOWN)
     base.adata.obs[data.labels_key] = labels.astype("category").to_numpy()
     model = scvi.model.SCANVI.from_scvi_model(base, unlabeled_category=_UNKNOWN, labels_key=data.labels_key)
-    model.train(max_epochs=max_epochs_scanvi, enable_progress_bar=False)
+    # a last minibatch of a single cell could not be normalised; small data has none to spare
+    leave_out = {"drop_last": data.adata.n_obs > 2 * scvi.settings.batch_size}
+    model.train(max_epochs=max_epochs_scanvi, datasplitter_kwargs=leave_out, enable_progress_bar=False)
     query_nd = None
     if data.query is not None:
         query = data.query.copy()
