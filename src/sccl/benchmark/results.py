@@ -32,9 +32,9 @@ def read_runs(results: Path, *, held_out: bool = False) -> pd.DataFrame:
     Returns
     -------
     One row per complete run, in an order that depends on nothing but what the runs are: :data:`CHOICES`, one column for
-    each setting in which runs of the same choices differ, :data:`HELD_OUT` if asked for, ``seed``, the metrics, ``Seconds`` (of the embedding),
-    ``Peak memory (GiB)``, ``command`` and ``directory``. Attribute ``attrs["factors"]`` names the columns of choices
-    and settings, ``attrs["metrics"]`` those of metrics.
+    each setting in which runs of the same choices differ, :data:`HELD_OUT` if asked for, ``seed``, the metrics,
+    ``Seconds`` (of the embedding), ``Peak memory (GiB)``, ``command`` and ``directory``. Attribute ``attrs["factors"]``
+    names the columns of choices and settings, ``attrs["metrics"]`` those of metrics.
 
     Raises
     ------
