@@ -22,10 +22,12 @@ RECIPE = {
     "augmentation": "cross_batch",
     "sampling": "own",
     "augmentation.cross_batch_positive.k_anchor": 5,
+    "augmentation.cross_batch_positive.min_reciprocity": 0.4,
     "augmentation.cross_batch_positive.p": 1,
     "augmentation.mask.fraction": 0.4,
     "augmentation.mask.p": 0.5,
     "model.temperature": 0.4,
+    "projection": False,
 }
 OURS = "#2166ac"
 OTHERS = "#878787"
@@ -57,8 +59,6 @@ def name_change(settings: pd.Series) -> str:
     said = {
         name: value for name, value in settings.items() if pd.notna(value) and value not in ("own", RECIPE.get(name))
     }
-    if said.get("augmentation") == "cross_batch_refined":  # brings its own parameters
-        said = {name: value for name, value in said.items() if not name.startswith("augmentation.")}
     return ", ".join(f"{name.removeprefix('augmentation.')} {value}" for name, value in said.items()) or "as it is"
 
 

@@ -333,6 +333,85 @@ def test_refinement_never_prefers_a_less_similar_pair(cells, batches):
     assert similarity[kept].min() > similarity[~kept].max()
 
 
+# -------------------------------------------------------------------------------------------------------- reciprocity
+
+
+def one_sided(n=600, seed=0):
+    """Cells of five types in two batches that are far apart; type 4 is in the second alone."""
+    rng = np.random.default_rng(seed)
+    types = rng.integers(5, size=2 * n)
+    batch = np.repeat([0, 1], n)
+    types[(batch == 0) & (types == 4)] = 0
+    x = rng.normal(0, 1, (5, 12))[types] + rng.normal(0, 0.8, (2 * n, 12)) + batch[:, None] * rng.normal(0, 3, 12)
+    return x.astype(np.float32), batch, types
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("n_ref", "n_query"), [(4, 3), (90, 60), (400, 1500)])
+@pytest.mark.parametrize("share", [0.03, 0.2])
+def test_how_often_cells_are_chosen_back_equals_what_is_counted_by_hand(metric, n_ref, n_query, share):
+    ref, query = (np.random.default_rng(i).normal(size=(n, 6)).astype("f4") for i, n in enumerate((n_ref, n_query)))
+    k_ref, k_query = (min(max(10, round(share * n)), n) for n in (n_ref, n_query))
+    chosen_ref = nearest_by_hand(distances_by_hand(query, ref, metric), k_ref)
+    chosen_query = nearest_by_hand(distances_by_hand(ref, query, metric), k_query)
+    near = nearest_by_hand(distances_by_hand(query, query, metric), min(max(15, round(0.015 * n_query)), n_query))
+    votes = [sum(query_cell in row for row in chosen_query) for query_cell in range(n_query)]
+    rivals = [np.mean([votes[q] for r in row for q in chosen_query[r]]) for row in chosen_ref]
+    expected = [np.mean([votes[q] for q in row]) / np.mean([rivals[q] for q in row]) for row in near]
+    np.testing.assert_allclose(graph.chosen_back(ref, query, share=share, metric=metric), expected, rtol=1e-6)
+
+
+def test_a_kind_of_cells_that_the_other_batch_lacks_is_not_chosen_back_however_the_batches_differ():
+    x, batch, types = one_sided()
+    ref, query = graph.centered(x[batch == 0], x[batch == 1])
+    lonely = types[batch == 1] == 4
+    score = graph.chosen_back(ref, query)
+    assert np.median(score[lonely]) < 0.2 and (score[lonely] < 0.4).mean() > 0.95
+    assert (score[~lonely] > 0.4).mean() > 0.98
+    assert (graph.chosen_back(query, ref) > 0.4).mean() > 0.9  # the other way round there is nothing to find
+
+
+def test_a_kind_that_is_rarer_in_the_reference_is_chosen_back():
+    x, batch, types = one_sided()
+    rare = (batch == 0) & (types == 1)
+    keep = ~rare | (np.cumsum(rare) <= 25)
+    x, batch, types = x[keep], batch[keep], types[keep]
+    score = graph.chosen_back(*graph.centered(x[batch == 0], x[batch == 1]))
+    assert np.median(score[types[batch == 1] == 1]) > 0.6
+
+
+def test_a_part_of_the_cells_stands_for_all_where_there_are_many():
+    x, batch, types = one_sided(3000)
+    ref, query = graph.centered(x[batch == 0], x[batch == 1])
+    some, all_of_them = (graph.chosen_back(ref, query, n_witnesses=n) for n in (1000, 3000))
+    assert some.shape == (3000,) and not np.array_equal(some, all_of_them)
+    assert ((some < 0.4) == (types[batch == 1] == 4)).mean() > 0.97
+    assert np.corrcoef(some, all_of_them)[0, 1] > 0.95
+    np.testing.assert_array_equal(some, graph.chosen_back(ref, query, n_witnesses=1000))
+    assert not np.array_equal(some, graph.chosen_back(ref, query, n_witnesses=1000, seed=1))
+
+
+def test_pairs_of_cells_that_are_not_chosen_back_can_be_left_out():
+    x, batch, types = one_sided()
+    pairs = graph.mutual_nearest_neighbors(x, batch)
+    kept = graph.mutual_nearest_neighbors(x, batch, min_reciprocity=0.4)
+    assert set(map(tuple, kept)) < set(map(tuple, pairs))
+    right = types[pairs[:, 0]] == types[pairs[:, 1]]
+    assert (types[pairs] == 4).any(axis=1).sum() > 50 and right.mean() < 0.95
+    right_kept = types[kept[:, 0]] == types[kept[:, 1]]
+    assert (types[kept] == 4).any(axis=1).sum() <= 5
+    assert right_kept.sum() > 0.9 * right.sum() and right_kept.mean() > 0.97
+
+
+def test_few_cells_keep_all_their_pairs():
+    x, batch, _ = one_sided(29)
+    np.testing.assert_array_equal(
+        graph.mutual_nearest_neighbors(x, batch, min_reciprocity=100.0), graph.mutual_nearest_neighbors(x, batch)
+    )
+    x, batch, _ = one_sided(30)
+    assert len(graph.mutual_nearest_neighbors(x, batch, min_reciprocity=100.0)) == 0
+
+
 def test_shared_directions_reproduce_the_products_of_two_batches(cells):
     x1, x2 = cells[:100].astype(np.float64), cells[100:230].astype(np.float64)
     z1, z2 = graph.cca(x1, x2)
@@ -467,6 +546,14 @@ def test_batches_that_do_not_label_every_cell_are_refused(call, batches, message
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, k_filter=0), "`k_filter`"),
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, space="pca"), "`space` must be one of 'centered'"),
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, features=x[:2]), "`features` has 2 rows and `x` has 6"),
+        (
+            lambda x, b: graph.mutual_nearest_neighbors(x, b, min_reciprocity=-0.1),
+            "`min_reciprocity` must be at least 0",
+        ),
+        (lambda x, b: graph.mutual_nearest_neighbors(x, b, min_reciprocity=np.nan), "`min_reciprocity`.*found nan"),
+        (lambda x, b: graph.chosen_back(x, np.ones((3, 4))), "`x_ref` has 2 dims and `x_query` has 4"),
+        (lambda x, b: graph.chosen_back(x, x, n_witnesses=0), "`n_witnesses`"),
+        (lambda x, b: graph.chosen_back(x, x, share=0), r"`share` must be in \(0, 1\], found 0"),
         (lambda x, b: graph.refine_pairs(x, [[0, 6]]), "`pairs` holds row numbers 0..6; expected 0..5"),
         (lambda x, b: graph.refine_pairs(x, [[0, 1, 2]]), r"expected \(n_pairs, 2\)"),
         (lambda x, b: graph.pairs_as_graph([[0, -1]], 3), "`pairs` holds"),

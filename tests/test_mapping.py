@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sccl
-from sccl.mapping.reciprocity import chosen_back
+from sccl.mapping.reciprocity import reciprocity
 from sccl.mapping.space import voting_space
 from sccl.mapping.unknown import sample_reference
 from sccl.mapping.votes import vote
@@ -583,7 +583,7 @@ def test_where_a_query_cell_is_does_not_depend_on_the_others():
 
 def test_cells_without_variation_are_not_judged():
     flat = np.zeros((40, 5), np.float32)
-    assert (chosen_back(flat, flat, np.arange(40) % 2) > 0.5).all()
+    assert (reciprocity(flat, flat, np.arange(40) % 2) > 0.5).all()
 
 
 def test_the_cells_that_stand_for_a_large_reference_hold_every_label():

@@ -24,13 +24,13 @@ both_paths = pytest.mark.parametrize("path", PATHS)
 class Toy:
     """Types that stand out, shifted in each of three unequal batches, whose cells stand in random order."""
 
-    def __init__(self, n_cells=N_CELLS, noise=0.4, seed=0):
+    def __init__(self, n_cells=N_CELLS, noise=0.4, seed=0, spread=2.0):
         rng = np.random.default_rng(seed)
         self.batch = rng.choice(["a", "b", "c"], n_cells, p=[0.5, 0.3, 0.2])
         self.type = rng.integers(N_TYPES, size=n_cells)
         shift = {name: rng.normal(0, 1.5, 10) for name in "abc"}
         self.space = (
-            rng.normal(0, 2, (N_TYPES, 10))[self.type]
+            rng.normal(0, spread, (N_TYPES, 10))[self.type]
             + np.stack([shift[name] for name in self.batch])
             + rng.normal(0, noise, (n_cells, 10))
         )
@@ -399,16 +399,29 @@ def test_a_composition_refreshes_those_that_ask_for_it_alone():
     assert Compose([MNN(), Mask()]).refresh_every is None
 
 
-@pytest.mark.parametrize("cls", [MNN, CrossBatchPositive])
-def test_refined_pairs_are_fewer_and_purer(cls):
+def test_refined_pairs_are_fewer_and_purer():
     toy = Toy(n_cells=600, noise=2.0)
 
     def same_type(refine):
-        start = partners_of(toy.bind(cls(refine=refine)), 600, view=1, n_draws=20)[:, 0]
+        start = partners_of(toy.bind(MNN(refine=refine)), 600, view=1, n_draws=20)[:, 0]
         return (toy.type[start] == toy.type)[(start >= 0) & (start != np.arange(600))]
 
     assert same_type(True).size < same_type(False).size
     assert same_type(True).mean() > same_type(False).mean()
+
+
+def test_cells_of_a_kind_that_other_batches_lack_stay_their_own_positives():
+    toy = Toy(n_cells=1200, noise=0.8, spread=1.0)
+    here = (toy.batch == "a") | (toy.type != 0)
+    space, batch, lonely = toy.space[here], toy.batch[here], toy.type[here] == 0
+
+    def replaced(**kwargs):
+        start = partners_of(CrossBatchPositive(1.0, **kwargs).bind(space, batch), here.sum(), view=1, n_draws=5)[:, 0]
+        return (start >= 0).any(axis=0)
+
+    assert replaced(min_reciprocity=0)[lonely].mean() > 0.1
+    assert replaced()[lonely].mean() < 0.02
+    assert replaced()[~lonely].mean() > 0.8 * replaced(min_reciprocity=0)[~lonely].mean()
 
 
 @pytest.mark.parametrize("name", ["pbmc_3tech", "kang_ifnb"])

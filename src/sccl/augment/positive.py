@@ -32,27 +32,35 @@ class CrossBatchPositive(Augmentation):
         Chance that the second view of a cell starts from its neighbour, in ``[0, 1]``.
     k_anchor
         Nearest neighbours that two cells must be among, both ways, to be mutual.
-    refine
-        Keep only the pairs that a two-component mixture calls similar, see :func:`sccl.graph.refine_pairs`.
+    min_reciprocity
+        Pairs whose cells are chosen back less often than this by the other batch do not count, see
+        :func:`sccl.graph.chosen_back`: cells of a kind that the other batch lacks keep to themselves. At least 0, and
+        0 takes all.
 
     References
     ----------
-    Haghverdi et al., Nature Biotechnology 2018; CLAIRE: Yan et al., Bioinformatics 2023.
+    Haghverdi et al., Nature Biotechnology 2018.
     """
 
     p: float = 0.5
     k_anchor: int = 5
-    refine: bool = False
+    min_reciprocity: float = 0.4
 
     needs_neighbors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_unit_interval(self, "p")
         check_counts(self, "k_anchor")
+        if not self.min_reciprocity >= 0:
+            raise ValueError(
+                f"CrossBatchPositive: `min_reciprocity` must be at least 0, found {self.min_reciprocity!r}."
+            )
 
     def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
         """Find the mutual nearest neighbours of every two batches."""
-        pairs = graph.mutual_nearest_neighbors(embedding_nd, batch, k=self.k_anchor, refine=self.refine)
+        pairs = graph.mutual_nearest_neighbors(
+            embedding_nd, batch, k=self.k_anchor, min_reciprocity=self.min_reciprocity
+        )
         bound = copy(self)
         object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, len(embedding_nd)))
         return bound

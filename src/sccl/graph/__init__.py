@@ -1,14 +1,16 @@
 """Who is near whom? Arrays in, index arrays out.
 
 `knn` finds the nearest cells, `batch_balanced_knn` the nearest cells of every batch, `mutual_nearest_neighbors` the
-pairs of cells of two batches that choose each other. `as_graph` and `pairs_as_graph` turn what they return into an
-`Adjacency`, from which a partner of a cell is drawn in constant time.
+pairs of cells of two batches that choose each other, `chosen_back` says which cells have their kind in the other batch
+at all. `as_graph` and `pairs_as_graph` turn pairs into an `Adjacency`, from which a partner of a cell is drawn in
+constant time.
 """
 
 from sccl.graph.adjacency import Adjacency, as_graph, draw, pairs_as_graph
 from sccl.graph.batch_balanced import batch_balanced_knn
 from sccl.graph.knn import knn
 from sccl.graph.mutual_nearest import mutual_nearest_neighbors
+from sccl.graph.reciprocity import chosen_back
 from sccl.graph.refine import refine_pairs
 from sccl.graph.representation import representation
 from sccl.graph.spaces import cca, centered
@@ -19,6 +21,7 @@ __all__ = [
     "batch_balanced_knn",
     "cca",
     "centered",
+    "chosen_back",
     "draw",
     "knn",
     "mutual_nearest_neighbors",

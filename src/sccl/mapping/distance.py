@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sccl import graph
-from sccl.mapping.neighbors import mean_over
+from sccl.graph.averages import mean_over
 from sccl.mapping.whiten import label_means, whitening
 
 # Averaged over its nearest cells of the same batch a cell loses most of its noise, and keeps what its kind shares.

@@ -44,7 +44,7 @@ def transfer_labels(
     components of expression side by side, both scaled by the reference's labels (:func:`sccl.mapping.space.voting_space`):
     what varies within labels counts little. Genes that the query lacks are left out of the reference, too. A cell is called unknown if it is farther from all labels than the
     reference's batches are from each other (:func:`sccl.mapping.distance.is_far`), or if the reference cells nearest to it
-    prefer other cells of the query (:func:`sccl.mapping.reciprocity.chosen_back`). Both are calibrated on the reference:
+    prefer other cells of the query (:func:`sccl.graph.chosen_back`). Both are calibrated on the reference:
     each of its batches in turn is mapped to the others, and few of its cells must be unknown. A low confidence alone makes
     no cell unknown: new types often lie deep in the territory of one label.
 
@@ -106,7 +106,7 @@ def transfer_labels(
     types of fewer than some 30 query cells hardly. Two assumptions are behind being chosen back, which finds most: that the
     query holds kinds that the reference knows, too, and at least 30 cells. A single cell, or a query of nothing but one
     new type, is unknown only if it is far. And a reference of one batch (the model's ``batch_key``) cannot be calibrated:
-    nothing is far then, and up to a sixth of known cells were called unknown on other data.
+    nothing is far then, and 2 to 20 % of known cells were called unknown.
 
     Examples
     --------

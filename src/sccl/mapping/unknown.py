@@ -9,8 +9,9 @@ from anndata import AnnData
 from scipy import sparse
 
 from sccl import graph
+from sccl.graph.reciprocity import FEWEST_CELLS
 from sccl.mapping.distance import is_far
-from sccl.mapping.reciprocity import FEWEST_CELLS, chosen_back, usual_score
+from sccl.mapping.reciprocity import reciprocity, usual_score
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -76,5 +77,5 @@ def is_unknown(
         if min(codes.size, cells.size) >= FEWEST_CELLS and x_ref.shape[1] > 1:
             both = AnnData(sparse.vstack([x_ref, x_query[cells]], format="csr"))
             p_ref, p_query = np.split(graph.representation(both), [codes.size])
-            unknown[cells] |= chosen_back(p_ref, p_query, codes) < usual_score(p_ref, codes, batch)
+            unknown[cells] |= reciprocity(p_ref, p_query, codes) < usual_score(p_ref, codes, batch)
     return unknown

@@ -8,10 +8,10 @@ from sccl.model.clmodel import CLModel
 
 
 class CLModelFine(CLModel):
-    """When some cell types are in some batches only and must stay apart: mixes batches less, and only where sure.
+    """When some cell types are in some batches only and must stay apart: it mixes batches a little less.
 
-    As :class:`~sccl.CLModel`, but only the more similar kind of mutual nearest neighbours are positives, and minibatches
-    hold any cells, so that types are contrasted across batches, too.
+    As :class:`~sccl.CLModel`, but minibatches hold any cells, so that types are contrasted across batches, too, and
+    positives are of other batches only where it is surer that both hold the kind.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class CLModelFine(CLModel):
     >>> adata.obsm["X_cl"] = model.get_latent_representation()
     """
 
-    _augmentation: ClassVar[str] = "cross_batch_refined"
+    _augmentation: ClassVar[str] = "cross_batch_strict"
     _sampling: ClassVar[str | dict[str, Any]] = "uniform"
 
 

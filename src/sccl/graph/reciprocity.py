@@ -1,0 +1,90 @@
+"""Does one batch choose the cells of another back? What decides is the choice among those cells, not a distance."""
+
+from typing import Any
+
+import numpy as np
+
+from sccl.graph.averages import mean_over
+from sccl.graph.inputs import as_count, as_matrix
+from sccl.graph.search import Metric, Search
+
+# At least so many cells are chosen.
+FEWEST_NEIGHBORS = 10
+# So many per cent of the cells nearest to a cell, at least so many, are judged together with it.
+SMOOTHED = 0.015
+FEWEST_SMOOTHED = 15
+# With fewer cells there are no others that could be chosen in a cell's place.
+FEWEST_CELLS = 30
+
+
+def chosen_back(
+    x_ref: Any,
+    x_query: Any,
+    *,
+    share: float = 0.03,
+    metric: Metric = "cosine",
+    n_witnesses: int = 2000,
+    seed: int = 0,
+) -> np.ndarray:
+    """Score how often the cells of a query are chosen by the reference cells that they choose.
+
+    A query cell chooses the reference cells nearest to it, and those choose the query cells nearest to them: its rivals,
+    among which it is if its kind is in the reference. A cell of another kind loses to the cells that the
+    reference knows, however far a batch effect has moved them all. The score is how often a cell and its nearest ones
+    are chosen, relative to their rivals; so it does not matter how frequent a kind is in either.
+
+    Parameters
+    ----------
+    x_ref, x_query
+        Cells, dense, shapes (n_ref, n_dims) and (n_query, n_dims), in a space in which the two can be compared: see
+        `centered` and `cca`.
+    share
+        How many are chosen, as a share of the cells there are, in (0, 1]; at least 10. More show better how the batches
+        differ, and kinds that are rarer than this seem to be missing.
+    metric
+        As in `knn`.
+    n_witnesses
+        Cells of each, at least 1, among which is chosen: a random part if there are more. The others are judged by the
+        witnesses nearest to them.
+    seed
+        Of the choice of witnesses.
+
+    Returns
+    -------
+    float64 ≥ 0, shape (n_query,): around one for cells of a kind that the reference holds, near zero for others.
+
+    Raises
+    ------
+    ValueError
+        If an array is empty or not finite, their dims differ, a number is below one or a name unknown.
+
+    References
+    ----------
+    Haghverdi et al. (2018), Batch effects in single-cell RNA-sequencing data are corrected by matching mutual nearest
+    neighbors, Nature Biotechnology: that only cells of shared kinds choose each other.
+    """
+    search = Search(metric=metric, method="auto", n_trees=50, n_jobs=-1, seed=seed)
+    n_witnesses = as_count(n_witnesses, "n_witnesses")
+    if not 0 < share <= 1:
+        raise ValueError(f"`share` must be in (0, 1], found {share!r}.")
+    ref, query = as_matrix(x_ref, "x_ref"), as_matrix(x_query, "x_query")
+    if ref.shape[1] != query.shape[1]:
+        raise ValueError(f"`x_ref` has {ref.shape[1]} dims and `x_query` has {query.shape[1]}; they must agree.")
+    rng = np.random.default_rng(seed)
+    ref, witnesses = (_draw(cells, n_witnesses, rng) for cells in (ref, query))
+    chosen_ref, _ = search.nearest(witnesses, ref, _count(share, FEWEST_NEIGHBORS, len(ref)))
+    chosen_query, _ = search.nearest(ref, witnesses, _count(share, FEWEST_NEIGHBORS, len(witnesses)))
+    near, _ = search.nearest(query, witnesses, _count(SMOOTHED, FEWEST_SMOOTHED, len(witnesses)))
+    counts = np.bincount(chosen_query.ravel(), minlength=len(witnesses)).astype(float)
+    of_rivals = mean_over(mean_over(counts, chosen_query), chosen_ref)
+    return mean_over(counts, near) / mean_over(of_rivals, near)
+
+
+def _draw(cells: np.ndarray, n_cells: int, rng: np.random.Generator) -> np.ndarray:
+    if len(cells) <= n_cells:
+        return cells
+    return cells[np.sort(rng.choice(len(cells), n_cells, replace=False))]
+
+
+def _count(share: float, fewest: int, n_cells: int) -> int:
+    return min(max(fewest, round(share * n_cells)), n_cells)
