@@ -50,7 +50,7 @@ def test_the_fine_recipe_keeps_a_type_of_one_batch_apart_and_the_default_most_of
         graph.representation(adata[alone].copy()), labels[alone], np.flatnonzero(labels[alone] == cell_type)
     )
     assert purity(embed(adata, sccl.CLModelFine), labels, cells) >= 0.9 * before
-    assert purity(embed(adata), labels, cells) >= 0.6 * before
+    assert purity(embed(adata), labels, cells) >= 0.65 * before
 
 
 @pytest.mark.slow

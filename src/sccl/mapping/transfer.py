@@ -96,10 +96,10 @@ def transfer_labels(
     cells of the type left out, and of the others, were called unknown
 
     ========================================================  ==========  ======
-    blood cells of three technologies (18 pairs)              79 %        7 %
+    blood cells of three technologies (18 pairs)              78 %        7 %
     of eight donors, three of them left out (21 pairs)        76 %        6 %
-    control, the query under interferon-β (6 pairs)           46 %        7 %
-    the other way round (6 pairs)                             40 %        2 %
+    control, the query under interferon-β (6 pairs)           53 %       11 %
+    the other way round (6 pairs)                             50 %        5 %
     ========================================================  ==========  ======
 
     Lineages (B cells, monocytes, all dendritic cells) are mostly found, close relatives (CD4 among CD8 T cells) in part,
