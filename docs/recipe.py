@@ -23,7 +23,7 @@ RECIPE = {
     "sampling": "own",
     "augmentation.cross_batch_positive.k_anchor": 5,
     "augmentation.cross_batch_positive.min_reciprocity": 0.4,
-    "augmentation.cross_batch_positive.p": 1,
+    "augmentation.cross_batch_positive.p": 0.5,
     "augmentation.mask.fraction": 0.4,
     "augmentation.mask.p": 0.5,
     "model.temperature": 0.4,

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class CLModel(ReferenceModel, metaclass=SharedSetup):
     """Contrastive model of single cells; as it stands the recommended recipe.
 
-    That is SimCLR whose positives are mutual nearest neighbours of other batches (of kinds that both batches seem to
-    hold), masked, on minibatches of one experimental batch each: what two batches agree on attracts, and contrasts
+    That is SimCLR, half of whose positives are mutual nearest neighbours of other batches (of kinds that both batches
+    seem to hold), masked, on minibatches of one experimental batch each: what two batches agree on attracts, and contrasts
     cannot use the batch effect.
 
     Parameters

@@ -11,8 +11,8 @@ class CLModelFine(CLModel):
     """When some cell types are in some batches only and must stay apart: it mixes batches a little less.
 
     As :class:`~sccl.CLModel`, but minibatches hold any cells, so that types are contrasted across batches, too, and
-    positives are of other batches only where it is surer that both hold the kind; of kinds that are rarer than 3 % of a
-    batch it seldom is.
+    positives are of other batches for all cells, but only where it is surer that both hold the kind; of kinds that are
+    rarer than 3 % of a batch it seldom is.
 
     Parameters
     ----------
