@@ -102,7 +102,9 @@ def mutual_nearest_neighbors(
         if k_filter is not None:
             pairs = pairs[_among_nearest(original[first], original[second], pairs, k_filter, search)]
         if min_reciprocity and min(len(z1), len(z2)) >= FEWEST_CELLS:
-            back1, back2 = (chosen_back(*both, metric=metric, seed=seed) for both in ((z2, z1), (z1, z2)))
+            back1, back2 = (
+                chosen_back(*both, metric=metric, n_jobs=n_jobs, seed=seed) for both in ((z2, z1), (z1, z2))
+            )
             pairs = pairs[np.minimum(back1[pairs[:, 0]], back2[pairs[:, 1]]) >= min_reciprocity]
         if refine:
             offset = np.array([0, len(first)])

@@ -10,7 +10,7 @@ from sccl.graph.search import Metric, Search
 
 # At least so many cells are chosen.
 FEWEST_NEIGHBORS = 10
-# So many per cent of the cells nearest to a cell, at least so many, are judged together with it.
+# A cell is judged together with this share of the cells, those nearest to it, at least with so many.
 SMOOTHED = 0.015
 FEWEST_SMOOTHED = 15
 # With fewer cells there are no others that could be chosen in a cell's place.
@@ -24,14 +24,15 @@ def chosen_back(
     share: float = 0.03,
     metric: Metric = "cosine",
     n_witnesses: int = 2000,
+    n_jobs: int = -1,
     seed: int = 0,
 ) -> np.ndarray:
     """Score how often the cells of a query are chosen by the reference cells that they choose.
 
     A query cell chooses the reference cells nearest to it, and those choose the query cells nearest to them: its rivals,
-    among which it is if its kind is in the reference. A cell of another kind loses to the cells that the
-    reference knows, however far a batch effect has moved them all. The score is how often a cell and its nearest ones
-    are chosen, relative to their rivals; so it does not matter how frequent a kind is in either.
+    among which it is if its kind is in the reference. A cell of another kind loses to the cells that the reference
+    knows, however far a batch effect has moved them all. The score is how often a cell and its nearest ones are chosen,
+    relative to their rivals; so it does not matter how frequent a kind is in either.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ def chosen_back(
     n_witnesses
         Cells of each, at least 1, among which is chosen: a random part if there are more. The others are judged by the
         witnesses nearest to them.
+    n_jobs
+        As in `knn`.
     seed
         Of the choice of witnesses.
 
@@ -63,7 +66,7 @@ def chosen_back(
     Haghverdi et al. (2018), Batch effects in single-cell RNA-sequencing data are corrected by matching mutual nearest
     neighbors, Nature Biotechnology: that only cells of shared kinds choose each other.
     """
-    search = Search(metric=metric, method="auto", n_trees=50, n_jobs=-1, seed=seed)
+    search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
     n_witnesses = as_count(n_witnesses, "n_witnesses")
     if not 0 < share <= 1:
         raise ValueError(f"`share` must be in (0, 1], found {share!r}.")
