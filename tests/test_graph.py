@@ -352,12 +352,17 @@ def one_sided(n=600, seed=0):
 def test_how_often_cells_are_chosen_back_equals_what_is_counted_by_hand(metric, n_ref, n_query, share):
     ref, query = (np.random.default_rng(i).normal(size=(n, 6)).astype("f4") for i, n in enumerate((n_ref, n_query)))
     k_ref, k_query = (min(max(10, round(share * n)), n) for n in (n_ref, n_query))
-    chosen_ref = nearest_by_hand(distances_by_hand(query, ref, metric), k_ref)
-    chosen_query = nearest_by_hand(distances_by_hand(ref, query, metric), k_query)
-    near = nearest_by_hand(distances_by_hand(query, query, metric), min(max(15, round(0.015 * n_query)), n_query))
-    votes = [sum(query_cell in row for row in chosen_query) for query_cell in range(n_query)]
-    rivals = [np.mean([votes[q] for r in row for q in chosen_query[r]]) for row in chosen_ref]
-    expected = [np.mean([votes[q] for q in row]) / np.mean([rivals[q] for q in row]) for row in near]
+    k_near = min(max(15, round(0.015 * n_query)), n_query)
+
+    def choices(chooser, chosen, k):  # who chooses whom
+        is_chosen = np.zeros((len(chooser), len(chosen)))
+        np.put_along_axis(is_chosen, nearest_by_hand(distances_by_hand(chooser, chosen, metric), k), 1, axis=1)
+        return is_chosen
+
+    of_ref, of_query, near = choices(query, ref, k_ref), choices(ref, query, k_query), choices(query, query, k_near)
+    votes = of_query.sum(axis=0)
+    rivals = of_ref @ (of_query @ votes / k_query) / k_ref
+    expected = (near @ votes) / (near @ rivals)
     np.testing.assert_allclose(graph.chosen_back(ref, query, share=share, metric=metric), expected, rtol=1e-6)
 
 
