@@ -628,10 +628,10 @@ def test_real_labels_are_transferred_across_technologies(real_data):
 )
 def test_a_real_type_that_the_reference_lacks_is_unknown(real_data, name, batch, without):
     reference, query = holdout(real_data, name, batch, without)
-    model = trained(reference, epochs=max(1, 100 * 256 // reference.n_obs))
+    model = trained(reference, epochs=min(50, 300 * 256 // reference.n_obs))
     sccl.mapping.transfer_labels(model, reference, query, "cell_type")
     unknown = (query.obs["cell_type_predicted"] == "unknown").to_numpy()
     new = (query.obs["cell_type"] == without).to_numpy()
     in_reference = query.obs["cell_type"].isin(reference.obs["cell_type"].unique()).to_numpy()
     assert unknown[new].mean() >= 0.7
-    assert unknown[in_reference].mean() <= 0.12  # over all pairs it is 7 %, see docs/mapping.md
+    assert unknown[in_reference].mean() <= 0.1

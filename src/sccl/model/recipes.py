@@ -32,7 +32,9 @@ class CLModelFine(CLModel):
 
 
 class CLModelFast(CLModel):
-    """When seconds count: a third of the training of :class:`~sccl.CLModel`, for slightly less of everything.
+    """When seconds count: a third of the training of :class:`~sccl.CLModel`.
+
+    For about the same, but clearly less where many batches differ little: those want the steps.
 
     Parameters
     ----------
