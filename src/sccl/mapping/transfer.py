@@ -98,7 +98,7 @@ def transfer_labels(
 
     ========================================================  ==========  ======
     blood cells of three technologies (18 pairs)              78 %        7 %
-    of eight donors, three of them left out (21 pairs)        76 %        6 %
+    of eight donors, three of them left out (21 pairs)        75 %        5 %
     control, the query under interferon-β (6 pairs)           53 %       11 %
     the other way round (6 pairs)                             50 %        5 %
     ========================================================  ==========  ======
