@@ -59,7 +59,7 @@ def chosen_back(
     Raises
     ------
     ValueError
-        If an array is empty or not finite, their dims differ, a number is below one or a name unknown.
+        If an array is empty or not finite, their dims differ, a number is out of range or a name unknown.
 
     References
     ----------
