@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import sccl
 from sccl.mapping.reciprocity import reciprocity
 from sccl.mapping.space import voting_space
+from sccl.mapping.spread import spread
 from sccl.mapping.unknown import sample_reference
 from sccl.mapping.votes import vote
 
@@ -586,6 +587,31 @@ def test_cells_without_variation_are_not_judged():
     assert (reciprocity(flat, flat, np.arange(40) % 2) > 0.5).all()
 
 
+def test_unknown_spreads_within_a_group_of_likely_cells_and_nowhere_else():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 3)) + np.repeat([[0, 0, 0], [20, 0, 0], [40, 0, 0]], 100, axis=0)
+    sure, likely = np.zeros(300, dtype=bool), np.zeros(300, dtype=bool)
+    sure[:40] = likely[:90] = True  # of the first group two in five are sure, and most are likely
+    likely[100:190] = True  # of the second most are likely, but none is sure
+    sure[200:205] = likely[200:290] = True  # of the third hardly any is sure
+    unknown = spread(sure, likely, x)
+    assert unknown[:90].mean() > 0.9
+    assert not unknown[90:100].any()  # who is not even likely stays known
+    assert not unknown[100:200].any()
+    assert unknown[200:].sum() == 5
+
+
+@given(st.integers(1, 40), st.integers(0, 2**31))
+def test_spreading_keeps_the_sure_cells_and_adds_only_likely_ones(n_cells, seed):
+    rng = np.random.default_rng(seed)
+    x, likely = rng.normal(size=(n_cells, 2)), rng.random(n_cells) < 0.5
+    sure = rng.random(n_cells) < 0.3
+    unknown = spread(sure, likely, x)
+    assert unknown[sure].all()
+    assert not unknown[~(sure | likely)].any()
+    assert np.array_equal(spread(unknown, likely, x), unknown)  # there is nothing more to add
+
+
 def test_the_cells_that_stand_for_a_large_reference_hold_every_label():
     codes = np.repeat([0, 1, 2], [60_000, 3_000, 40])
     sample = sample_reference(codes, np.random.default_rng(0))
@@ -622,8 +648,10 @@ def test_real_labels_are_transferred_across_technologies(real_data):
         ("pbmc_3tech", "5p", "NK"),
         ("pbmc_3tech", "5p", "B"),
         ("pbmc_3tech", "5p", "Mono_CD14"),
+        ("pbmc_3tech", "5p", "T_CD4"),
         ("kang_ifnb", "ctrl", "CD14 Mono"),
         ("kang_8donor", "donor1256", "B cells"),
+        ("kang_8donor", "donor1256", "CD14+ Monocytes"),
     ],
 )
 def test_a_real_type_that_the_reference_lacks_is_unknown(real_data, name, batch, without):

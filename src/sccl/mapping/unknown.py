@@ -11,7 +11,8 @@ from scipy import sparse
 from sccl import graph
 from sccl.graph.reciprocity import FEWEST_CELLS
 from sccl.mapping.distance import is_far
-from sccl.mapping.reciprocity import reciprocity, usual_score
+from sccl.mapping.reciprocity import reciprocity, usual_scores
+from sccl.mapping.spread import spread
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -54,6 +55,7 @@ def is_unknown(
     """Say which query cells are far from the reference in the embedding, or not chosen back by it in expression.
 
     How far is far and how rarely is too rarely is learned from the reference: from its batches, each left out in turn.
+    Among unknown cells the same holds for less rarely, see :func:`~sccl.mapping.spread.spread`.
 
     Parameters
     ----------
@@ -77,5 +79,7 @@ def is_unknown(
         if min(codes.size, cells.size) >= FEWEST_CELLS and x_ref.shape[1] > 1:
             both = AnnData(sparse.vstack([x_ref, x_query[cells]], format="csr"))
             p_ref, p_query = np.split(graph.representation(both), [codes.size])
-            unknown[cells] |= reciprocity(p_ref, p_query, codes) < usual_score(p_ref, codes, batch)
+            scores = reciprocity(p_ref, p_query, codes)
+            strict, loose = usual_scores(p_ref, codes, batch)
+            unknown[cells] = spread(unknown[cells] | (scores < strict), scores < loose, p_query)
     return unknown
