@@ -104,10 +104,11 @@ def transfer_labels(
     ========================================================  ==========  ======
 
     Lineages (B cells, monocytes, CD4 T cells) are found if the reference has several batches, close relatives (CD8 T among
-    NK cells) in part. Cells that are unknown by less are called so among others that surely are. Two assumptions are behind being chosen back, which finds most: that the
-    query holds kinds that the reference knows, too, and at least 30 cells. A single cell, or a query of nothing but one
-    new type, is unknown only if it is far. And a reference of one batch (the model's ``batch_key``) cannot be calibrated:
-    nothing is far then, and 1 to 16 % of known cells were called unknown.
+    NK cells) in part. Cells that are unknown by less are called so among others that surely are. Two assumptions are
+    behind being chosen back, which finds most: that the query holds kinds that the reference knows, too, and at least
+    30 cells. A single cell, or a query of nothing but one new type, is unknown only if it is far. And a reference of one
+    batch (the model's ``batch_key``) cannot be calibrated: nothing is far then, and 1 to 16 % of known cells were called
+    unknown.
 
     Examples
     --------
