@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
 
@@ -42,6 +43,11 @@ class Augmentation(ABC):
     def n_partners(self) -> int:
         """How many other cells each cell borrows from."""
         return 0
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """Cells that it holds to be of one kind, row numbers, shape ``(n_pairs, 2)``; none before :meth:`bind`."""
+        return np.empty((0, 2), np.int32)
 
     @abstractmethod
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

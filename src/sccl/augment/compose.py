@@ -63,6 +63,11 @@ class Compose:
         return Compose([augmentation.bind(embedding_nd, batch) for augmentation in self.augmentations])
 
     @property
+    def pairs(self) -> np.ndarray:
+        """Cells that its augmentations hold to be of one kind, see :attr:`Augmentation.pairs`."""
+        return np.concatenate([np.empty((0, 2), np.int32), *(one.pairs for one in self.augmentations)])
+
+    @property
     def refresh_every(self) -> int | None:
         """Number of epochs after which :meth:`refresh` is to be called; the shortest that one of them asks for."""
         return min((one.refresh_every for one in self.augmentations if one.refresh_every), default=None)

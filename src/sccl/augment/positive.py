@@ -62,6 +62,7 @@ class CrossBatchPositive(Augmentation):
             embedding_nd, batch, k=self.k_anchor, min_reciprocity=self.min_reciprocity
         )
         bound = copy(self)
+        object.__setattr__(bound, "_pairs", pairs)
         object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, len(embedding_nd)))
         return bound
 
@@ -69,6 +70,11 @@ class CrossBatchPositive(Augmentation):
     def n_partners(self) -> int:
         """One."""
         return 1
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """The mutual nearest neighbours."""
+        return getattr(self, "_pairs", super().pairs)
 
     def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:
         """Choose a random one of each cell's mutual nearest neighbours, for the second view."""

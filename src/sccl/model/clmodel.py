@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from sccl.train.plan import Schedule
 
 
+# More pairs say nothing new about the readout's few axes.
+MAX_PAIRS = 100_000
+
+
 class CLModel(ReferenceModel, metaclass=SharedSetup):
     """Contrastive model of single cells; as it stands the recommended recipe.
 
@@ -180,6 +184,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
         sampling: Sampling | str | dict[str, Any] | None = None,
         use_rep: str | None = None,
+        readout: bool = True,
         batch_size: int | None = None,
         lr: float | None = None,
         weight_decay: float = 1e-6,
@@ -213,6 +218,9 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         use_rep
             Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
             principal components.
+        readout
+            Afterwards scale the embedding by how well cells that the augmentation holds to be of one kind agree, see
+            :class:`sccl.module.Readout`. Nothing is scaled where it knows of too few; most know of none.
         batch_size
             Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
         lr
@@ -261,9 +269,9 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             raise ValueError(f"`train_size` must be in (0, 1], found {train_size}.")
         views = as_compose(self._augmentation if augmentation is None else augmentation)
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
+        batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
         if views.needs_neighbors or minibatches.needs_neighbors:
             space_nd = self._neighbor_space(use_rep)
-            batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
             views, minibatches = views.bind(space_nd, batch), minibatches.bind(space_nd)
         splitter = TwoViewDataSplitter(
             self.adata_manager,
@@ -313,6 +321,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             warnings.filterwarnings("ignore", message=r"The number of training batches \(\d+\) is smaller")
             self.module.train()
             runner()
+        if readout and self._may_move:
+            self._fit_readout(views.pairs, batch, splitter.train_idx)
 
     def get_latent_representation(
         self,
@@ -406,6 +416,16 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
             parts.append(self.module.represent(x_ng.to(self.device), projection=projection).cpu().numpy())
         return np.concatenate(parts)
+
+    def _fit_readout(self, pairs: np.ndarray, batch: np.ndarray, cells: np.ndarray) -> None:
+        cells = np.sort(cells)
+        pairs = pairs[np.isin(pairs, cells).all(axis=1)]
+        if len(pairs) > MAX_PAIRS:
+            drawn = torch.randperm(len(pairs))[:MAX_PAIRS]
+            pairs = pairs[np.sort(drawn.numpy())]
+        if len(pairs):
+            h_nd = self._embed(RowReader(self._expression(None)), cells)
+            self.module.readout.fit(h_nd, np.searchsorted(cells, pairs), batch[cells])
 
     def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
         if use_rep is not None:

@@ -203,10 +203,17 @@ class ReferenceModel(BaseModelClass):
         model.freeze_ = freeze
         return model
 
+    @property
+    def _may_move(self) -> bool:
+        """Whether training may move the space: not if it is that of a reference."""
+        return self.freeze_ != "weights"
+
     def _before_training(self) -> None:
         if self.input_ is None:
             self.input_ = describe(self._expression(None), _record(self, self.adata))
-        if self.freeze_ == "weights":
+        if self._may_move:
+            self.module.readout.reset()
+        else:
             self.module.requires_grad_(False)
             for layer in self.module.encoder:
                 if isinstance(layer, nn.BatchNorm1d):

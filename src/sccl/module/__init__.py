@@ -13,6 +13,7 @@ from sccl.module.momentum import MomentumArchitecture
 from sccl.module.nnclr import NNCLR
 from sccl.module.ntxent import nt_xent
 from sccl.module.queue import Queue
+from sccl.module.readout import Readout
 from sccl.module.simclr import SimCLR
 from sccl.module.simsiam import SimSiam
 from sccl.module.tico import TiCo
@@ -32,6 +33,7 @@ __all__ = [
     "MomentumArchitecture",
     "Projections",
     "Queue",
+    "Readout",
     "SimCLR",
     "SimSiam",
     "TiCo",

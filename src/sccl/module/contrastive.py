@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scvi.module.base import BaseModuleClass
 
+from sccl.module.readout import Readout
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -38,7 +40,7 @@ class ContrastiveModule(BaseModuleClass):
         From expression to representations.
     architecture
         From representations to a loss. Where it asks for one, ``target`` is a second encoder of the same views, made by
-        the architecture; else it is None.
+        the architecture; else it is None. ``readout`` turns representations into the embedding; no loss sees it.
     """
 
     def __init__(self, encoder: Encoder, architecture: Architecture) -> None:
@@ -46,6 +48,7 @@ class ContrastiveModule(BaseModuleClass):
         self.encoder = encoder
         self.architecture = architecture
         self.target = architecture.make_target(encoder)
+        self.readout = Readout(encoder.n_latent)
 
     def forward(self, views_vng: Tensor) -> ContrastiveOutput:
         """Encode the two views in one pass per encoder and compare them.
@@ -65,6 +68,6 @@ class ContrastiveModule(BaseModuleClass):
         self.architecture.update_target(self.encoder, self.target, step=step, n_steps=n_steps)
 
     def represent(self, x_ng: Tensor, *, projection: bool = False) -> Tensor:
-        """Return the representations, or projections, of cells × genes."""
+        """Return the embedding, or projections, of cells × genes."""
         h_nd = self.encoder(x_ng)
-        return self.architecture.project(h_nd) if projection else h_nd
+        return self.architecture.project(h_nd) if projection else self.readout(h_nd)

@@ -1,0 +1,108 @@
+"""A last linear layer, computed rather than learned: what paired cells differ by counts little in the embedding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# What a group of cells has in common does not average out as noise does: it counts like this many cells.
+GROUP_SIZE = 100
+
+
+class Readout(nn.Module):
+    """Rotate and scale representations; the identity until :meth:`fit`.
+
+    Contrastive training spreads cells over all dimensions, those that only tell one cell from the next among them. Pairs
+    of cells that are held to be of one kind say which dimensions are worth how much.
+
+    Parameters
+    ----------
+    n_latent
+        Width of the representations.
+    """
+
+    mean_d: Tensor
+    weight_dd: Tensor
+
+    def __init__(self, n_latent: int) -> None:
+        super().__init__()
+        self.register_buffer("mean_d", torch.zeros(n_latent))
+        self.register_buffer("weight_dd", torch.eye(n_latent))
+
+    def forward(self, h_nd: Tensor) -> Tensor:
+        """Return the embedding, cells × dimensions, of representations of the same shape."""
+        return (h_nd - self.mean_d) @ self.weight_dd
+
+    def reset(self) -> None:
+        """Become the identity again."""
+        self.mean_d.zero_()
+        nn.init.eye_(self.weight_dd)
+
+    def fit(self, h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> None:
+        """Learn from pairs; if they are too few, or do not differ, nothing changes.
+
+        Parameters
+        ----------
+        h_nd, pairs, batch
+            See :func:`reliable_axes`.
+        """
+        weight_dd = reliable_axes(h_nd, pairs, batch)
+        if weight_dd is not None:
+            self.mean_d.copy_(torch.from_numpy(h_nd.mean(axis=0)))
+            self.weight_dd.copy_(torch.from_numpy(weight_dd))
+
+
+def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> np.ndarray | None:
+    """Return the axes on which pairs of cells of one kind differ least, compared with all cells.
+
+    On each axis pairs vary by 1 and all cells by λ; its reliability is ρ = 1 - 1/λ (0 where λ < 1), and it is scaled by ρ².
+    A shift that all pairs of two batches share is counted once more for each of them, up to a hundred times: it is
+    the batch effect that is left, and unlike noise it does not average out.
+
+    Parameters
+    ----------
+    h_nd
+        Representations, cells × dimensions.
+    pairs
+        Row numbers of cells that are held to be of one kind, ``(n_pairs, 2)``.
+    batch
+        Batch of each cell as a number, shape ``(n_cells,)``.
+
+    Returns
+    -------
+    float64, dimensions × dimensions, to multiply centred representations with; the most reliable axis first. None if
+    there are fewer pairs than dimensions, or no differences.
+
+    References
+    ----------
+    Bar-Hillel et al., *Learning a Mahalanobis metric from equivalence constraints*, JMLR 2005 (relevant component
+    analysis); Ledoit & Wolf, *A well-conditioned estimator for large-dimensional covariance matrices*, Journal of
+    Multivariate Analysis 2004.
+    """
+    from scipy.linalg import eigh
+    from sklearn.covariance import ledoit_wolf
+
+    if len(pairs) < h_nd.shape[1]:
+        return None
+    # each pair from the batch with the smaller number to the other one
+    first, second = np.where((batch[pairs[:, 0]] > batch[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs).T
+    h_nd = h_nd.astype(np.float64)
+    difference_pd = (h_nd[first] - h_nd[second]) / np.sqrt(2)
+    if not difference_pd.any():
+        return None
+    within_dd, _ = ledoit_wolf(difference_pd, assume_centered=True)
+    _, group = np.unique(np.column_stack([batch[first], batch[second]]), axis=0, return_inverse=True)
+    n_g = np.bincount(group)
+    sum_gd = np.zeros((n_g.size, h_nd.shape[1]))
+    np.add.at(sum_gd, group, difference_pd)
+    shift_gd = sum_gd / n_g[:, None]
+    within_dd += (shift_gd * (n_g * np.minimum(n_g, GROUP_SIZE) / len(pairs))[:, None]).T @ shift_gd
+    variance_d, axes_dd = eigh(np.cov(h_nd.T), within_dd)
+    reliability_d = np.clip(1 - 1 / np.maximum(variance_d, 1), 0, 1)
+    return np.ascontiguousarray((axes_dd * reliability_d**2)[:, ::-1])
