@@ -1,4 +1,4 @@
-"""Tables and figures of ``docs/recipe.md``.
+"""Tables and the figure of ``docs/recipe.md``.
 
 sccl-bench --multirun +experiment=recommended results=results/recommended
 sccl-bench --multirun +experiment=ingredients results=results/ingredients
@@ -29,16 +29,13 @@ RECIPE = {
     "model.temperature": 0.4,
     "projection": False,
 }
-OURS = "#2166ac"
-OTHERS = "#878787"
 
 
 def main(recommended: Path, ingredients: Path) -> None:
-    """Print the tables and draw the figures."""
+    """Print the tables and draw the figure."""
     runs = read(recommended)
     runs["method"] = runs["model"].fillna(runs["method"])
     print(as_markdown(runs, "method"))
-    draw_methods(runs)
     changed = read(ingredients)
     settings = [
         name for name in changed if name[0].islower() and name not in ("data", "method", "seed", *LIKE_SETTINGS)
@@ -71,22 +68,6 @@ def as_markdown(runs: pd.DataFrame, key: str) -> str:
         rows.append((data, -group["Total"].mean(), f"| {data} | {value} | {' | '.join(scores)} | {len(group)} |"))
     head = f"| data | {key} | bio | batch | Total | seeds |\n|---|---|---:|---:|---:|---:|"
     return "\n".join([head, *(row for _, _, row in sorted(rows))])
-
-
-def draw_methods(runs: pd.DataFrame) -> None:
-    """Draw the seeds of each method, one panel per data set."""
-    order = runs.groupby("method")["Total"].mean().sort_values().index
-    panels = list(runs.groupby("data"))
-    figure, axes = plt.subplots(1, len(panels), figsize=(3 * len(panels), 3), sharey=True)
-    for axis, (data, rows) in zip(axes, panels, strict=True):
-        for place, method in enumerate(order):
-            totals = rows.loc[rows["method"] == method, "Total"]
-            colour = OURS if method.startswith("clmodel") else OTHERS
-            axis.plot(totals, [place] * len(totals), "o", color=colour, alpha=0.8)
-        axis.set(title=data, xlabel="Total", yticks=range(len(order)), yticklabels=order)
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(STATIC / "recipe_methods.png", dpi=120)
 
 
 def draw_changes(runs: pd.DataFrame) -> None:

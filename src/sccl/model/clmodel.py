@@ -47,7 +47,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
 
     That is SimCLR, half of whose positives are mutual nearest neighbours of other batches (of kinds that both batches
     seem to hold), masked, on minibatches of one experimental batch each: what two batches agree on attracts, and contrasts
-    cannot use the batch effect.
+    cannot use the batch effect. Afterwards each axis of the embedding is scaled by how well those neighbours agree on it
+    (:class:`sccl.module.Readout`).
 
     Parameters
     ----------

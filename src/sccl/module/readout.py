@@ -45,7 +45,7 @@ class Readout(nn.Module):
         nn.init.eye_(self.weight_dd)
 
     def fit(self, h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> None:
-        """Learn from pairs; if they are too few, or do not differ, nothing changes.
+        """Learn from pairs; where they say nothing (see :func:`reliable_axes`) nothing changes.
 
         Parameters
         ----------
@@ -62,8 +62,8 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> np.
     """Return the axes on which pairs of cells of one kind differ least, compared with all cells.
 
     On each axis pairs vary by 1 and all cells by λ; its reliability is ρ = 1 - 1/λ (0 where λ < 1), and it is scaled by ρ².
-    A shift that all pairs of two batches share is counted once more for each of them, up to a hundred times: it is
-    the batch effect that is left, and unlike noise it does not average out.
+    The mean difference of the pairs of two batches is what is left of the batch effect. In groups of cells it does not
+    average out as noise does, so that its square is counted once for each pair, up to a hundred times.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> np.
     Returns
     -------
     float64, dimensions × dimensions, to multiply centred representations with; the most reliable axis first. None if
-    there are fewer pairs than dimensions, or no differences.
+    there are fewer pairs than dimensions, if none differs, or if no axis is reliable.
 
     References
     ----------
@@ -104,5 +104,7 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> np.
     shift_gd = sum_gd / n_g[:, None]
     within_dd += (shift_gd * (n_g * np.minimum(n_g, GROUP_SIZE) / len(pairs))[:, None]).T @ shift_gd
     variance_d, axes_dd = eigh(np.cov(h_nd.T), within_dd)
-    reliability_d = np.clip(1 - 1 / np.maximum(variance_d, 1), 0, 1)
+    reliability_d = 1 - 1 / np.maximum(variance_d, 1)
+    if not reliability_d.any():
+        return None
     return np.ascontiguousarray((axes_dd * reliability_d**2)[:, ::-1])

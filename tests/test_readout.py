@@ -1,0 +1,154 @@
+"""The readout: a last linear layer that pairs of cells of one kind determine."""
+
+import numpy as np
+import pytest
+import scvi
+import torch
+from sklearn.covariance import LedoitWolf
+
+import sccl
+from sccl import graph
+from sccl.augment import Compose, CrossBatchPositive, Mask
+from sccl.module import Readout
+from sccl.module.readout import reliable_axes
+
+QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
+
+
+def paired_cells(n_pairs=2000, seed=0):
+    """Cells of two batches, paired: axis 0 is what pairs share, 1 a batch effect, 2 and 3 are each cell's own."""
+    rng = np.random.default_rng(seed)
+    kind = rng.normal(size=(n_pairs, 1))
+    first, second = (
+        np.hstack([3 * kind + 0.5 * rng.normal(size=(n_pairs, 1)), shift + rng.normal(size=(n_pairs, 1)), noise])
+        for shift, noise in ((1.5, rng.normal(size=(n_pairs, 2))), (-1.5, rng.normal(size=(n_pairs, 2))))
+    )
+    pairs = np.column_stack([np.arange(n_pairs), np.arange(n_pairs, 2 * n_pairs)])
+    return np.vstack([first, second]).astype(np.float32), pairs, np.repeat([0, 1], n_pairs)
+
+
+def axes_by_hand(h, pairs, batch):
+    """What the docstring of `reliable_axes` says, pair by pair: the metric, axes times their transpose."""
+    differences, groups = [], {}
+    for i, j in pairs:
+        i, j = (i, j) if batch[i] <= batch[j] else (j, i)
+        differences.append((h[i] - h[j]).astype(float) / np.sqrt(2))
+        groups.setdefault((batch[i], batch[j]), []).append(differences[-1])
+    within = LedoitWolf(assume_centered=True).fit(np.array(differences)).covariance_
+    for members in groups.values():
+        shift = np.mean(members, axis=0)
+        within = within + len(members) / len(pairs) * min(len(members), 100) * np.outer(shift, shift)
+    ratio, vectors = np.linalg.eig(np.linalg.inv(within) @ np.cov(h.astype(float).T))
+    metric = np.zeros_like(within)
+    for value, vector in zip(ratio.real, vectors.real.T, strict=True):
+        reliability = max(0.0, 1 - 1 / value)
+        metric += reliability**4 * np.outer(vector, vector) / (vector @ within @ vector)
+    return metric
+
+
+@pytest.mark.parametrize("n_pairs", [40, 300])
+def test_the_axes_are_those_that_their_definition_gives(n_pairs):
+    h, pairs, batch = paired_cells(n_pairs)
+    batch = batch + 2 * (np.arange(len(batch)) % 3 == 0)  # four batches, more and fewer than a hundred pairs of two
+    pairs[::2] = pairs[::2, ::-1]  # in any order
+    axes = reliable_axes(h, pairs, batch)
+    np.testing.assert_allclose(axes @ axes.T, axes_by_hand(h, pairs, batch), rtol=1e-6, atol=1e-9)
+
+
+def test_what_pairs_share_stays_and_a_batch_effect_and_noise_go():
+    h, pairs, batch = paired_cells()
+    readout = Readout(4)
+    readout.fit(h, pairs, batch)
+    scale = readout.weight_dd.norm(dim=1)  # of each axis of the input in the embedding
+    assert scale[0] > 10 * scale[1:].max()
+    z = readout(torch.from_numpy(h)).numpy()
+    assert abs(z.mean(axis=0)).max() < 1e-4
+    assert abs(np.corrcoef(z[:, 0], h[:, 0])[0, 1]) > 0.99  # the most reliable axis comes first
+
+
+def test_a_shift_that_all_pairs_share_counts_more_than_noise_of_the_same_size():
+    rng = np.random.default_rng(0)
+    h = np.repeat(rng.normal(size=(500, 2)), 2, axis=0) * 3  # cells 2i and 2i + 1 are a pair
+    batch, sign = np.tile([0, 1], 500), np.tile([1, -1], 500)
+    h[:, 0] += 0.5 * sign  # always from the one batch to the other
+    h[:, 1] += 0.5 * sign * np.repeat(rng.choice([1, -1], 500), 2)  # the same differences, either way
+    axes = reliable_axes(h.astype(np.float32), np.arange(1000).reshape(500, 2), batch)
+    assert np.linalg.norm(axes[1]) > 2 * np.linalg.norm(axes[0])
+
+
+def test_where_pairs_say_nothing_it_is_the_identity():
+    h, pairs, batch = paired_cells(50)
+    x = torch.from_numpy(h)
+    readout = Readout(4)
+    assert torch.equal(readout(x), x)
+    strangers = np.column_stack([h[:, 0].argsort(), h[:, 0].argsort()[::-1]])  # differ more than any cells
+    for useless in (pairs[:0], pairs[:3], np.column_stack([pairs[:, 0]] * 2), strangers):
+        readout.fit(h * [1, 0, 0, 0], useless, batch)
+        assert torch.equal(readout(x), x)
+    readout.fit(h, pairs, batch)
+    assert not torch.allclose(readout(x), x)
+    readout.reset()
+    assert torch.equal(readout(x), x)
+
+
+def test_the_pairs_are_the_mutual_nearest_neighbours():
+    rng = np.random.default_rng(0)
+    x, batch = rng.normal(size=(120, 5)).astype(np.float32), np.repeat(["a", "b", "c"], 40)
+    views = Compose([CrossBatchPositive(k_anchor=3, min_reciprocity=0.2), Mask(0.4)])
+    assert views.pairs.shape == (0, 2)
+    expected = graph.mutual_nearest_neighbors(x, batch, k=3, min_reciprocity=0.2)
+    assert len(expected)
+    assert np.array_equal(views.bind(x, batch).pairs, expected)
+
+
+@pytest.fixture(scope="module")
+def adata():
+    """500 simulated cells of two batches, registered."""
+    adata = sccl.datasets.simulate(n_cells=500, n_genes=200, n_batches=2, n_types=4, mean_count=1.0, seed=0)
+    sccl.pp.preprocess(adata, batch_key="batch")
+    sccl.CLModel.setup_anndata(adata, batch_key="batch")
+    return adata
+
+
+def train(adata, cls=sccl.CLModel, **kwargs):
+    scvi.settings.seed = 0
+    model = cls(adata, n_latent=16)
+    model.train(10, **QUIET, **kwargs)
+    return model
+
+
+def is_identity(model):
+    readout = model.module.readout
+    return torch.equal(readout.weight_dd, torch.eye(16)) and not readout.mean_d.any()
+
+
+def test_the_recipe_is_read_out_and_what_has_no_pairs_is_not(adata, tmp_path):
+    model, plain = train(adata), train(adata, readout=False)
+    assert not is_identity(model)
+    assert is_identity(plain)
+    assert is_identity(train(adata, sccl.SimCLR))
+    h, z = plain.get_latent_representation(), model.get_latent_representation()
+    weight, mean = (part.numpy() for part in (model.module.readout.weight_dd, model.module.readout.mean_d))
+    np.testing.assert_allclose(z, (h - mean) @ weight, rtol=1e-4, atol=1e-4)  # training is not touched by it
+    assert np.array_equal(
+        model.get_latent_representation(projection=True), plain.get_latent_representation(projection=True)
+    )
+    model.save(tmp_path / "model")
+    assert np.array_equal(sccl.CLModel.load(tmp_path / "model", adata).get_latent_representation(), z)
+    model.train(1, augmentation="mask", **QUIET)
+    assert is_identity(model)  # that of the training before is no longer right
+
+
+def test_only_cells_that_are_trained_on_determine_it(adata):
+    model = train(adata, train_size=0.5)
+    assert not is_identity(model)
+    mean_of_all = train(adata, train_size=0.5, readout=False).get_latent_representation().mean(axis=0)
+    assert not np.allclose(model.module.readout.mean_d.numpy(), mean_of_all, atol=1e-4)
+
+
+def test_a_copy_that_adapts_to_a_query_keeps_the_readout_of_its_reference(adata):
+    reference = train(adata)
+    adapted = sccl.CLModel.load_query_data(adata[::2].copy(), reference)
+    adapted.train(2, **QUIET)
+    assert torch.equal(adapted.module.readout.weight_dd, reference.module.readout.weight_dd)
+    assert torch.equal(adapted.module.readout.mean_d, reference.module.readout.mean_d)
