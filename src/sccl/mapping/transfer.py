@@ -125,8 +125,9 @@ def transfer_labels(
     aligned = align_query(model, query, min_overlap)
     measured = np.asarray(aligned.var_names.isin(query.var_names))
     compared = _without_genes(model, reference, measured)
-    z_ref = model.get_latent_representation(compared)
-    z_query = (query_model or model).get_latent_representation(aligned)
+    # The readout knows the reference's batches: it would make the query's distances look large beside theirs.
+    z_ref = model.get_latent_representation(compared, readout=False)
+    z_query = (query_model or model).get_latent_representation(aligned, readout=False)
     x_ref, x_query = (_expression(model, cells, measured) for cells in (compared, aligned))
     rng = np.random.default_rng(seed)
     sample = sample_reference(codes, rng)

@@ -185,7 +185,6 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
         sampling: Sampling | str | dict[str, Any] | None = None,
         use_rep: str | None = None,
-        readout: bool = True,
         batch_size: int | None = None,
         lr: float | None = None,
         weight_decay: float = 1e-6,
@@ -211,7 +210,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         augmentation
             What the two views are: the name of a preset, an augmentation or a composition, a torch function over
             cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"cross_batch"``, if the
-            model's documentation names no other.
+            model's documentation names no other. Where it takes positives from other batches, they determine the readout.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
             object (see :func:`sccl.dataloaders.as_sampling`). None: ``"batch"``, if the model's documentation names no
@@ -219,9 +218,6 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         use_rep
             Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
             principal components.
-        readout
-            Afterwards scale the embedding by how well cells that the augmentation holds to be of one kind agree, see
-            :class:`sccl.module.Readout`. Nothing is scaled where it knows of too few; most know of none.
         batch_size
             Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
         lr
@@ -322,7 +318,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             warnings.filterwarnings("ignore", message=r"The number of training batches \(\d+\) is smaller")
             self.module.train()
             runner()
-        if readout and self._may_move:
+        if self._may_move:
             self._fit_readout(views.pairs, batch, splitter.train_idx)
 
     def get_latent_representation(
@@ -332,6 +328,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         batch_size: int | None = None,
         *,
         projection: bool = False,
+        readout: bool = True,
     ) -> np.ndarray:
         """Return the embedding of cells. It does not depend on which other cells are embedded.
 
@@ -346,7 +343,10 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         batch_size
             Cells per forward pass; changes nothing but memory use. None: 1024.
         projection
-            Return what the loss sees, the output of the projector, instead of the encoder's.
+            Return what the loss sees, the output of the projector, instead.
+        readout
+            Scale the axes by how well cells agree on them with their positives of other batches, see
+            :class:`sccl.module.Readout`. False: return the encoder's output; the same where training knew no such positives.
 
         Returns
         -------
@@ -366,7 +366,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             raise ValueError(f"`batch_size` must be at least 1, found {batch_size}.")
         reader = RowReader(self._expression(adata))
         cells = as_row_numbers(indices, reader.shape[0])
-        return self._embed(reader, cells, batch_size=batch_size or 1024, projection=projection)
+        return self._embed(reader, cells, batch_size=batch_size or 1024, projection=projection, readout=readout)
 
     @property
     def history(self) -> dict[str, pd.DataFrame] | None:
@@ -407,15 +407,13 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         )
 
     @torch.inference_mode()
-    def _embed(
-        self, reader: RowReader, cells: np.ndarray, *, batch_size: int = 1024, projection: bool = False
-    ) -> np.ndarray:
+    def _embed(self, reader: RowReader, cells: np.ndarray, *, batch_size: int = 1024, **output: bool) -> np.ndarray:
         self.module.eval()
         parts = []
         for start in range(0, max(cells.size, 1), batch_size):
             csr, rows = reader.read(cells[start : start + batch_size])
             x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
-            parts.append(self.module.represent(x_ng.to(self.device), projection=projection).cpu().numpy())
+            parts.append(self.module.represent(x_ng.to(self.device), **output).cpu().numpy())
         return np.concatenate(parts)
 
     def _fit_readout(self, pairs: np.ndarray, batch: np.ndarray, cells: np.ndarray) -> None:

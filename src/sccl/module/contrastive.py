@@ -67,7 +67,9 @@ class ContrastiveModule(BaseModuleClass):
         """Adjust the target after an optimiser step; see :meth:`Architecture.update_target`."""
         self.architecture.update_target(self.encoder, self.target, step=step, n_steps=n_steps)
 
-    def represent(self, x_ng: Tensor, *, projection: bool = False) -> Tensor:
-        """Return the embedding, or projections, of cells × genes."""
+    def represent(self, x_ng: Tensor, *, projection: bool = False, readout: bool = True) -> Tensor:
+        """Return the embedding of cells × genes; or projections, or the representations that both are made of."""
         h_nd = self.encoder(x_ng)
-        return self.architecture.project(h_nd) if projection else self.readout(h_nd)
+        if projection:
+            return self.architecture.project(h_nd)
+        return self.readout(h_nd) if readout else h_nd

@@ -23,6 +23,7 @@ def embed(
     network: Mapping[str, Any],
     training: Mapping[str, Any],
     projection: bool = False,
+    readout: bool = True,
     semantics: augment.config.Semantics = "corrected",
 ) -> Embedding:
     """Train a model and embed all cells; new ones are mapped as they are, and labelled by :mod:`sccl.mapping`.
@@ -41,8 +42,8 @@ def embed(
         ``n_hidden``, ``n_latent`` and ``dropout_rate``; the model's own where None.
     training
         Arguments of :meth:`sccl.CLModel.train`.
-    projection
-        Return the projector's output.
+    projection, readout
+        Which output, see :meth:`sccl.CLModel.get_latent_representation`.
     """
     scvi.settings.seed = seed
     adata = data.adata.copy()
@@ -60,13 +61,15 @@ def embed(
         **training,
     )
     z_nd, loss = (
-        trained.get_latent_representation(projection=projection),
+        trained.get_latent_representation(projection=projection, readout=readout),
         trained.history["train_loss"].squeeze("columns"),
     )
     if data.query is None:
         return Embedding(z_nd, loss)
-    if projection:
-        raise ValueError("projection=true cannot be combined with holdout: queries are mapped to the encoder's space.")
+    if projection or not readout:
+        raise ValueError(
+            "projection=true and readout=false cannot be combined with holdout: queries are mapped to the embedding."
+        )
     labelled = data.adata[data.labels.notna().to_numpy()].copy()
     shares = mapping.transfer_labels(trained, labelled, data.query.copy(), data.labels_key)
     labels = shares.columns.to_numpy()[shares.to_numpy().argmax(axis=1)]
