@@ -28,6 +28,7 @@ RECIPE = {
     "augmentation.mask.p": 0.5,
     "model.temperature": 0.4,
     "projection": False,
+    "readout": True,
 }
 
 
