@@ -346,7 +346,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             Return what the loss sees, the output of the projector, instead.
         readout
             Scale the axes by how well cells agree on them with their positives of other batches, see
-            :class:`sccl.module.Readout`. False: return the encoder's output; the same where training knew no such positives.
+            :class:`sccl.module.Readout`; the last ones may be zero for all cells. False: return the encoder's output; the same
+            where training knew no such positives.
 
         Returns
         -------
