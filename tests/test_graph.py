@@ -417,6 +417,28 @@ def test_few_cells_keep_all_their_pairs():
     assert len(graph.mutual_nearest_neighbors(x, batch, min_reciprocity=100.0)) == 0
 
 
+def test_strangers_are_the_cells_whose_kind_a_batch_lacks():
+    x, batch, types = one_sided()
+    names = np.array(["new", "old"])[1 - batch]  # "new" is the second batch, but its name comes first
+    lacks = graph.strangers(x, names)
+    lonely = types == 4
+    assert lacks.shape == (1200, 2) and lacks.dtype == bool
+    assert lacks[lonely, 1].mean() > 0.95
+    assert lacks[~lonely].mean() < 0.02
+    assert not lacks[names == "new", 0].any() and not lacks[names == "old", 1].any()
+    assert not graph.strangers(x, names, max_reciprocity=0).any()
+    assert graph.strangers(x, names, max_reciprocity=0.8).sum() > lacks.sum()
+
+
+@pytest.mark.parametrize("n_few", [29, 30])
+def test_a_batch_of_few_cells_has_no_strangers(n_few):
+    x, batch, _ = one_sided(100)
+    keep = (batch == 1) | (np.arange(200) < n_few)
+    lacks = graph.strangers(x[keep], batch[keep], max_reciprocity=100.0)
+    assert lacks.any() == (n_few == 30)
+    assert not graph.strangers(x, np.zeros(200)).any()  # one batch
+
+
 def test_shared_directions_reproduce_the_products_of_two_batches(cells):
     x1, x2 = cells[:100].astype(np.float64), cells[100:230].astype(np.float64)
     z1, z2 = graph.cca(x1, x2)
@@ -559,6 +581,8 @@ def test_batches_that_do_not_label_every_cell_are_refused(call, batches, message
         (lambda x, b: graph.chosen_back(x, np.ones((3, 4))), "`x_ref` has 2 dims and `x_query` has 4"),
         (lambda x, b: graph.chosen_back(x, x, n_witnesses=0), "`n_witnesses`"),
         (lambda x, b: graph.chosen_back(x, x, share=0), r"`share` must be in \(0, 1\], found 0"),
+        (lambda x, b: graph.strangers(x, b, max_reciprocity=-0.1), "`max_reciprocity` must be at least 0, found -0.1"),
+        (lambda x, b: graph.strangers(x, b[:5]), r"`batches` has shape \(5,\)"),
         (lambda x, b: graph.refine_pairs(x, [[0, 6]]), "`pairs` holds row numbers 0..6; expected 0..5"),
         (lambda x, b: graph.refine_pairs(x, [[0, 1, 2]]), r"expected \(n_pairs, 2\)"),
         (lambda x, b: graph.pairs_as_graph([[0, -1]], 3), "`pairs` holds"),

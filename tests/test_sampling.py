@@ -34,6 +34,13 @@ def space():
     return np.random.default_rng(2).normal(size=(2 * N_CELLS, 4))
 
 
+def of_all(batch):
+    """Batches of all rows, those that are not trained on among them."""
+    codes = np.full(2 * N_CELLS, 2)
+    codes[CELLS] = batch
+    return codes
+
+
 def epoch_of(sampling, batch, *, batch_size=64, seed=0, cells=CELLS):
     return sampling.minibatches(cells, batch, batch_size=batch_size, rng=np.random.default_rng(seed))
 
@@ -153,16 +160,72 @@ def test_even_shares_give_batches_the_same_number_of_minibatches_and_no_cell_twi
         BatchSampling(share="even"),
         NeighborSampling(0.5),
         NeighborSampling(0.5, within=BatchSampling(0.5)),
+        BatchSampling(strangers=0.9),
+        NeighborSampling(0.5, within=BatchSampling(0.5, "even", strangers=0.9)),
     ],
     ids=repr,
 )
 def test_every_epoch_has_the_same_number_of_minibatches_and_a_seed_repeats_it(sampling, batch, space):
-    bound = sampling.bind(space)
+    bound = sampling.bind(space, of_all(batch))
     epochs = [epoch_of(bound, batch, seed=seed) for seed in range(8)]
     assert len({len(minibatches) for minibatches in epochs}) == 1
-    again = epoch_of(sampling.bind(space), batch, seed=0)
+    again = epoch_of(sampling.bind(space, of_all(batch)), batch, seed=0)
     assert all(np.array_equal(a, b) for a, b in zip(epochs[0], again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(epochs[0], epochs[1], strict=True))
+
+
+# Strangers
+
+
+@pytest.fixture(scope="module")
+def lonely():
+    """Three batches, in the space of their cells; the last of four kinds is in batch 0 only."""
+    rng = np.random.default_rng(3)
+    batch = np.repeat([0, 1, 2], [320, 240, 240])
+    kind = np.concatenate([np.repeat([0, 1, 2, 3], 80), np.tile([0, 1, 2], 160)])
+    x = 4 * np.eye(8)[kind] + rng.normal(0, 0.4, (800, 8)) + np.linspace(-1, 1, 3)[batch, None] * rng.normal(size=8)
+    return x, batch, kind
+
+
+def test_every_second_stranger_is_a_guest_of_a_batch_that_lacks_its_kind(lonely):
+    x, batch, kind = lonely
+    cells = np.random.default_rng(4).permutation(800)
+    sampling = BatchSampling(strangers=0.4).bind(x, batch)
+    where = np.zeros((20, 800), dtype=int)  # whose minibatch a cell is in: that of most of the cells
+    for seed in range(20):
+        minibatches = epoch_of(sampling, batch[cells], cells=cells, seed=seed)
+        assert is_each_once(minibatches, cells)
+        for part in minibatches:
+            where[seed, part] = np.bincount(batch[part]).argmax()
+    away, only_here = where != batch, kind == 3
+    assert abs(away[:, only_here].mean() - 0.5) < 0.03
+    assert away[:, ~only_here].mean() < 0.05
+    visited = where[:, only_here]
+    assert 0.15 < (visited == 1).mean() < 0.35 and 0.15 < (visited == 2).mean() < 0.35
+    # Each is now at home and now with its one host.
+    at_home = ~away[:, only_here]
+    assert (at_home.mean(axis=0) > 0.1).all() and (at_home.mean(axis=0) < 0.9).all()
+    assert all(np.unique(column[column != 0]).size == 1 for column in visited.T)
+
+
+def test_without_strangers_batches_keep_to_themselves(lonely):
+    x, batch, _ = lonely
+    assert not BatchSampling().needs_neighbors
+    plain, bound = (epoch_of(s, batch, cells=np.arange(800)) for s in (BatchSampling(), BatchSampling().bind(x, batch)))
+    assert all(np.array_equal(a, b) for a, b in zip(plain, bound, strict=True))
+
+
+def test_refreshed_neighbours_leave_the_strangers_as_they_are(lonely):
+    x, batch, _ = lonely
+    bound = NeighborSampling(0.5, k=5, within=BatchSampling(strangers=0.4)).bind(x, batch)
+    refreshed = bound.refresh(np.random.default_rng(5).normal(size=(800, 8)))
+
+    def guests(sampling):
+        minibatches = epoch_of(sampling, batch, cells=np.arange(800))
+        return {cell for part in minibatches for cell in part if batch[cell] != np.bincount(batch[part]).argmax()}
+
+    assert guests(refreshed) == guests(bound) and len(guests(bound)) > 30
+    assert not np.array_equal(refreshed._neighbors, bound._neighbors)
 
 
 # Neighbours
@@ -178,7 +241,7 @@ def test_the_share_of_neighbours_in_a_minibatch_rises_with_p_knn(batch, space):
     neighbors, _ = graph.knn(space, k=15)
     shares = []
     for p_knn in (0.0, 0.3, 0.6, 1.0):
-        minibatches = epoch_of(NeighborSampling(p_knn).bind(space), batch)
+        minibatches = epoch_of(NeighborSampling(p_knn).bind(space, of_all(batch)), batch)
         assert is_each_once(minibatches)
         shares.append(neighbor_share(minibatches, neighbors))
     uniform = neighbor_share(epoch_of(UniformSampling(), batch), neighbors)
@@ -189,23 +252,25 @@ def test_the_share_of_neighbours_in_a_minibatch_rises_with_p_knn(batch, space):
 def test_neighbours_are_grouped_within_what_the_other_sampling_allows(batch, space):
     codes, neighbors = code_of(batch), graph.knn(space, k=15)[0]
     within = BatchSampling()
-    grouped = epoch_of(NeighborSampling(0.6, within=within).bind(space), batch)
+    grouped = epoch_of(NeighborSampling(0.6, within=within).bind(space, of_all(batch)), batch)
     assert is_each_once(grouped)
     assert all(np.unique(codes[part]).size == 1 for part in grouped)
     assert neighbor_share(grouped, neighbors) > 1.5 * neighbor_share(epoch_of(within, batch), neighbors)
 
 
 def test_neighbours_among_cells_that_come_several_times(batch, space):
-    even = NeighborSampling(0.6, within=BatchSampling(share="even")).bind(space)
+    even = NeighborSampling(0.6, within=BatchSampling(share="even")).bind(space, of_all(batch))
     minibatches = epoch_of(even, batch)
     counts = np.bincount([code_of(batch)[part[0]] for part in minibatches])
     assert counts[0] == counts[1] == counts[2]
     assert all(np.unique(part).size == part.size for part in minibatches)
 
 
-def test_neighbour_sampling_must_be_bound_first(batch):
+@pytest.mark.parametrize("sampling", [NeighborSampling(), BatchSampling(strangers=0.4)], ids=repr)
+def test_what_needs_neighbours_must_be_bound_first(sampling, batch):
+    assert sampling.needs_neighbors
     with pytest.raises(ValueError, match="bind"):
-        epoch_of(NeighborSampling(), batch)
+        epoch_of(sampling, batch)
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +348,7 @@ def requests_of(sampling, batch, space, **kwargs):
         CELLS,
         batch,
         augmentation=preset("clear"),
-        sampling=sampling.bind(space) if sampling else None,
+        sampling=sampling.bind(space, of_all(batch)) if sampling else None,
         batch_size=64,
         seed=3,
         **kwargs,
@@ -363,18 +428,22 @@ def test_two_real_processes_take_a_share_each(tmp_path, batch, space):
     p_intra=st.floats(0, 1),
     p_knn=st.none() | st.floats(0, 1),
     even=st.booleans(),
+    strangers=st.sampled_from([0.0, 0.5, 100.0]),
     seed=st.integers(0, 1000),
 )
 def test_no_cell_is_lost_or_alone_whatever_the_sizes(
-    n_cells, lone_batches, n_batches, batch_size, p_intra, p_knn, even, seed
+    n_cells, lone_batches, n_batches, batch_size, p_intra, p_knn, even, strangers, seed
 ):
     rng = np.random.default_rng(seed)
     batch = rng.integers(n_batches, size=n_cells)
     batch[:lone_batches] = np.arange(lone_batches)[:n_cells] + n_batches
     cells = rng.permutation(2 * n_cells)[:n_cells]
-    sampling = BatchSampling(p_intra, "even" if even else "proportional")
+    everywhere = np.zeros(2 * n_cells, dtype=int)
+    everywhere[cells] = batch
+    sampling = BatchSampling(p_intra, "even" if even else "proportional", strangers)
     if p_knn is not None:
-        sampling = NeighborSampling(p_knn, within=sampling).bind(rng.normal(size=(2 * n_cells, 3)))
+        sampling = NeighborSampling(p_knn, within=sampling)
+    sampling = sampling.bind(rng.normal(size=(2 * n_cells, 3)), everywhere)
     epochs = [epoch_of(sampling, batch, batch_size=batch_size, seed=i, cells=cells) for i in range(3)]
     assert len({len(minibatches) for minibatches in epochs}) == 1
     for minibatches in epochs:
@@ -410,6 +479,8 @@ def test_names_and_mappings_say_the_same_as_objects():
         ({}, ValueError, "must name one of"),
         ({"batch": {"p_intra": 1.5}}, ValueError, "p_intra"),
         ({"batch": {"share": "odd"}}, ValueError, "share"),
+        ({"batch": {"strangers": -0.1}}, ValueError, "`strangers` must be at least 0, found -0.1"),
+        ({"batch": {"strangers": float("nan")}}, ValueError, "`strangers`.*found nan"),
         ({"neighbor": {"p_knn": -0.1}}, ValueError, "p_knn"),
         ({"neighbor": {"k": 0}}, ValueError, "`k`"),
         ({"neighbor": {"refresh_every": 0}}, ValueError, "refresh_every"),

@@ -44,7 +44,7 @@ class CrossBatchPositive(Augmentation):
 
     p: float = 0.5
     k_anchor: int = 5
-    min_reciprocity: float = 0.4
+    min_reciprocity: float = 0.5
 
     needs_neighbors: ClassVar[bool] = True
 

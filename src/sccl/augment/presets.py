@@ -15,7 +15,6 @@ from sccl.augment.swap import InnerSwap
 PRESETS: dict[str, Compose] = {
     "mask": Compose([Mask(0.4)]),
     "cross_batch": Compose([CrossBatchPositive(), Mask(0.4)]),
-    "cross_batch_strict": Compose([CrossBatchPositive(1.0, min_reciprocity=0.5), Mask(0.4)]),
     "clear": Compose([Mask(0.2), GaussianNoise(0.2, 0.8), InnerSwap(0.1), CrossOver(0.25)]),
     "base": Compose(
         [
@@ -41,8 +40,6 @@ def preset(name: str) -> Compose:
         ``"mask"``: mask 40 %.
         ``"cross_batch"``: the second view of every other cell starts from a mutual nearest neighbour in another batch, where
         there is one → mask 40 %.
-        ``"cross_batch_strict"``: that of every cell does, but only where it is surer that both batches hold the kind → mask
-        40 %.
         ``"clear"``: mask 20 % → gaussian noise on 80 % (σ 0.2) → swap 10 % → cross over 25 %, as in CLEAR (Han et al.,
         Briefings in Bioinformatics 2022).
         ``"base"``: the same → BBKNN (α 0.5, k 10, exchange or interpolate).

@@ -2,7 +2,7 @@
 
 `knn` finds the nearest cells, `batch_balanced_knn` the nearest cells of every batch, `mutual_nearest_neighbors` the
 pairs of cells of two batches that choose each other, `chosen_back` says which cells have their kind in the other batch
-at all. `as_graph` and `pairs_as_graph` turn pairs into an `Adjacency`, from which a partner of a cell is drawn in
+at all, and `strangers` that for every two batches. `as_graph` and `pairs_as_graph` turn pairs into an `Adjacency`, from which a partner of a cell is drawn in
 constant time.
 """
 
@@ -14,6 +14,7 @@ from sccl.graph.reciprocity import chosen_back
 from sccl.graph.refine import refine_pairs
 from sccl.graph.representation import representation
 from sccl.graph.spaces import cca, centered
+from sccl.graph.strangers import strangers
 
 __all__ = [
     "Adjacency",
@@ -28,4 +29,5 @@ __all__ = [
     "pairs_as_graph",
     "refine_pairs",
     "representation",
+    "strangers",
 ]

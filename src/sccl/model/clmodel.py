@@ -47,8 +47,9 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
 
     That is SimCLR, half of whose positives are mutual nearest neighbours of other batches (of kinds that both batches
     seem to hold), masked, on minibatches of one experimental batch each: what two batches agree on attracts, and contrasts
-    cannot use the batch effect. Afterwards each axis of the embedding is scaled by how well those neighbours agree on it
-    (:class:`sccl.module.Readout`).
+    cannot use the batch effect. Only cells of kinds that a batch seems to lack are its guests, so that they stay apart
+    (:class:`sccl.dataloaders.BatchSampling`). Afterwards each axis of the embedding is scaled by how well those neighbours
+    agree on it (:class:`sccl.module.Readout`).
 
     Parameters
     ----------
@@ -89,8 +90,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
     # What a recipe is made of: a subclass sets those in which it differs.
     _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
     _architecture_defaults: ClassVar[dict[str, Any]] = {"temperature": 0.4}
-    _augmentation: ClassVar[str] = "cross_batch"
-    _sampling: ClassVar[str | dict[str, Any]] = "batch"
+    _augmentation: ClassVar[str | dict[str, Any]] = "cross_batch"
+    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"strangers": 0.4}}
     _train_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "lr": 5e-3,
@@ -213,8 +214,9 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             model's documentation names no other. Where it takes positives from other batches, they determine the readout.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
-            object (see :func:`sccl.dataloaders.as_sampling`). None: ``"batch"``, if the model's documentation names no
-            other: with minibatches of one experimental batch, contrasts cannot use the batch effect.
+            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"strangers": 0.4}}``, if the model's
+            documentation names no other: with minibatches of one experimental batch, contrasts cannot use the batch effect,
+            and guests are those of which a batch seems to have none.
         use_rep
             Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
             principal components.
@@ -269,7 +271,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
         if views.needs_neighbors or minibatches.needs_neighbors:
             space_nd = self._neighbor_space(use_rep)
-            views, minibatches = views.bind(space_nd, batch), minibatches.bind(space_nd)
+            views, minibatches = views.bind(space_nd, batch), minibatches.bind(space_nd, batch)
         splitter = TwoViewDataSplitter(
             self.adata_manager,
             train_size,

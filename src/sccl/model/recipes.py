@@ -8,11 +8,10 @@ from sccl.model.clmodel import CLModel
 
 
 class CLModelFine(CLModel):
-    """When some cell types are in some batches only and must stay apart: it mixes batches a little less.
+    """When many cell types are in some batches only, also such as resemble others: it mixes batches a little less.
 
-    As :class:`~sccl.CLModel`, but minibatches hold any cells, so that types are contrasted across batches, too, and
-    positives are of other batches for all cells, but only where it is surer that both hold the kind; of kinds that are
-    rarer than 3 % of a batch it seldom is.
+    As :class:`~sccl.CLModel`, but minibatches hold any cells, so that all types are contrasted across batches, and the
+    positives of all cells are of other batches, where they have such neighbours.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ class CLModelFine(CLModel):
     >>> adata.obsm["X_cl"] = model.get_latent_representation()
     """
 
-    _augmentation: ClassVar[str] = "cross_batch_strict"
+    _augmentation: ClassVar[str | dict[str, Any]] = {"cross_batch_positive": {"p": 1.0}, "mask": {"fraction": 0.4}}
     _sampling: ClassVar[str | dict[str, Any]] = "uniform"
 
 

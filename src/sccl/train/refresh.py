@@ -38,7 +38,7 @@ class RefreshNeighbors(Callback):
         latent_nd = self._embed()
         pl_module.train()
         if sampling is not None and follows_sampling:
-            requests.sampling = sampling.bind(latent_nd)
+            requests.sampling = sampling.refresh(latent_nd)
         if follows_views:
             requests.augmentation = augmentation.refresh(latent_nd)
 

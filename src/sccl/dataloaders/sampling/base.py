@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -13,14 +13,16 @@ class Sampling(ABC):
 
     Attributes
     ----------
-    needs_neighbors
-        Whether it must know who is near whom (:meth:`bind`) before it can sample.
     refresh_every
-        Number of epochs after which it wants to see the embedding that is being learned (:meth:`bind`), or None.
+        Number of epochs after which it wants to see the embedding that is being learned (:meth:`refresh`), or None.
     """
 
-    needs_neighbors: ClassVar[bool] = False
     refresh_every: int | None = None
+
+    @property
+    def needs_neighbors(self) -> bool:
+        """Whether it must know who is near whom (:meth:`bind`) before it can sample."""
+        return False
 
     @abstractmethod
     def pools(
@@ -65,8 +67,20 @@ class Sampling(ABC):
         ]
         return [parts[i] for i in rng.permutation(len(parts))]
 
-    def bind(self, embedding_nd: np.ndarray) -> Self:
-        """Return this way of sampling with the neighbours of all cells in an embedding, cells × dimensions."""
+    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+        """Return this way of sampling with the neighbours of all cells.
+
+        Parameters
+        ----------
+        embedding_nd
+            All registered cells, cells × dimensions, in a space in which they can be compared.
+        batch
+            Codes of their experimental batches, shape ``(n_cells,)``.
+        """
+        return self
+
+    def refresh(self, latent_nd: np.ndarray) -> Self:
+        """Return this way of sampling with what the embedding that is being learned, cells × dimensions, says."""
         return self
 
 

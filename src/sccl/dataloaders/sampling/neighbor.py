@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -42,8 +42,6 @@ class NeighborSampling(Sampling):
     within: Sampling = field(default_factory=UniformSampling)
     refresh_every: int | None = None
 
-    needs_neighbors: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         if not 0 <= self.p_knn <= 1:
             raise ValueError(f"NeighborSampling: `p_knn` must be in [0, 1], found {self.p_knn!r}.")
@@ -51,9 +49,18 @@ class NeighborSampling(Sampling):
             if value is not None and value < 1:
                 raise ValueError(f"NeighborSampling: `{name}` must be at least 1, found {value!r}.")
 
-    def bind(self, embedding_nd: np.ndarray) -> Self:
+    @property
+    def needs_neighbors(self) -> bool:
+        """Always."""
+        return True
+
+    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
         """Find the nearest neighbours of all cells."""
-        neighbors, _ = graph.knn(embedding_nd, k=self.k)
+        return replace(self, within=self.within.bind(embedding_nd, batch)).refresh(embedding_nd)
+
+    def refresh(self, latent_nd: np.ndarray) -> Self:
+        """Find the nearest neighbours anew."""
+        neighbors, _ = graph.knn(latent_nd, k=self.k)
         bound = copy(self)
         object.__setattr__(bound, "_neighbors", neighbors)
         return bound
@@ -67,7 +74,9 @@ class NeighborSampling(Sampling):
     def arrange(self, pool: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> np.ndarray:
         """Order the pool so that each minibatch begins with neighbourhoods."""
         if not hasattr(self, "_neighbors"):
-            raise ValueError("NeighborSampling does not know the cells' neighbours yet: call `bind(embedding)` first.")
+            raise ValueError(
+                "NeighborSampling does not know the cells' neighbours yet: call `bind(embedding, batch)` first."
+            )
         order = rng.permutation(pool)
         sizes = np.array([part.size for part in np.array_split(order, n_minibatches(order.size, batch_size))])
         place = np.full(len(self._neighbors), -1)
