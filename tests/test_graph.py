@@ -434,9 +434,9 @@ def test_a_stranger_is_not_chosen_back_however_many_are_chosen():
     x, batch, _ = one_sided()
     here, there = graph.centered(x[batch == 1], x[batch == 0])
     scores = [graph.chosen_back(there, here, share=share) for share in (0.03, 0.08)]
-    expected = (scores[0] < 0.9) & (scores[1] < 0.9)
-    assert expected.sum() < min((score < 0.9).sum() for score in scores)
-    np.testing.assert_array_equal(graph.strangers(x, batch, max_reciprocity=0.9)[batch == 1, 0], expected)
+    expected = (scores[0] < 1) & (scores[1] < 1)
+    assert expected.sum() < min((score < 1).sum() for score in scores)
+    np.testing.assert_array_equal(graph.strangers(x, batch, max_reciprocity=1.0)[batch == 1, 0], expected)
 
 
 @pytest.mark.parametrize("n_few", [29, 30])
