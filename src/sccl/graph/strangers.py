@@ -1,6 +1,5 @@
 """Cells of a kind that another batch seems to lack."""
 
-from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
@@ -17,7 +16,7 @@ def strangers(
     batches: Any,
     *,
     max_reciprocity: float = 0.4,
-    shares: Sequence[float] = (0.03, 0.08),
+    share: float = 0.08,
     metric: Metric = "cosine",
     n_jobs: int = -1,
     seed: int = 0,
@@ -25,9 +24,9 @@ def strangers(
     """Find for every batch the cells of the others whose kind it seems to lack.
 
     Two batches are compared with each moved to its own mean. A cell is a stranger to a batch that chooses it back less
-    often than `max_reciprocity` (see `chosen_back`), however many cells are chosen: where few are, kinds that differ
-    strongly between the batches seem to be missing, and where many are, those that are rare in one of them. A kind that
-    resembles one which the batch holds is not recognised.
+    often than `max_reciprocity` (see `chosen_back`). Kinds that are much rarer than `share` in either, and some of those
+    that differ strongly between the batches, seem to be missing, too; a kind that resembles one which the batch holds is
+    not recognised.
 
     Parameters
     ----------
@@ -37,10 +36,8 @@ def strangers(
         Label of each cell's batch, shape (n_cells,).
     max_reciprocity
         Cells that are chosen back less often are strangers. At least 0; 0 finds none.
-    shares
-        How many cells are chosen, as shares of the cells that there are, each in (0, 1].
-    metric, n_jobs, seed
-        As in `chosen_back`.
+    share, metric, n_jobs, seed
+        As in `chosen_back`; more are chosen than there, which tells changed kinds from missing ones.
 
     Returns
     -------
@@ -55,8 +52,6 @@ def strangers(
     """
     if not max_reciprocity >= 0:
         raise ValueError(f"`max_reciprocity` must be at least 0, found {max_reciprocity!r}.")
-    if not shares:
-        raise ValueError("`shares` must name at least one share, found none.")
     cells = as_matrix(x)
     codes, n_batches = as_codes(batches, len(cells))
     members = [np.flatnonzero(codes == batch) for batch in range(n_batches)]
@@ -64,6 +59,6 @@ def strangers(
     for home, other in permutations(range(n_batches), 2):
         if min(members[home].size, members[other].size) >= FEWEST_CELLS:
             there, here = centered(cells[members[other]], cells[members[home]])
-            backs = (chosen_back(there, here, share=s, metric=metric, n_jobs=n_jobs, seed=seed) for s in shares)
-            lacks[members[home], other] = np.max(list(backs), axis=0) < max_reciprocity
+            back = chosen_back(there, here, share=share, metric=metric, n_jobs=n_jobs, seed=seed)
+            lacks[members[home], other] = back < max_reciprocity
     return lacks

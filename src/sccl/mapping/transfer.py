@@ -98,7 +98,7 @@ def transfer_labels(
 
     ========================================================  ==========  ======
     blood cells of three technologies (18 pairs)              87 %        7 %
-    of eight donors, three of them left out (21 pairs)        80 %        5 %
+    of eight donors, three of them left out (21 pairs)        79 %        5 %
     control, the query under interferon-β (6 pairs)           52 %       13 %
     the other way round (6 pairs)                             53 %        4 %
     ========================================================  ==========  ======
