@@ -65,6 +65,7 @@ def main() -> None:
             lambda options=options: graph.mutual_nearest_neighbors(x, batches, **options), args.repeats
         )
         report[f"mnn_{name}_anchored"] = round(len(np.unique(pairs)) / len(x), 3)
+    _, report["strangers_s"] = timed(lambda: graph.strangers(x, batches), args.repeats)
     report["peak_mib"] = peak_mib()
 
     if args.recall_cells:
