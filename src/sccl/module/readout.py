@@ -20,7 +20,7 @@ class Readout(nn.Module):
 
     Contrastive training spreads cells over all dimensions, those that only tell one cell from the next among them. Pairs
     of cells that are held to be of one kind say which dimensions are worth how much. Axes on which they differ as much as any
-    cells become zero, often a third of all or more; these are the last ones.
+    cells become zero, often a quarter of all; these are the last ones.
 
     Parameters
     ----------
