@@ -396,10 +396,89 @@ def test_a_part_of_the_cells_stands_for_all_where_there_are_many():
     assert not np.array_equal(some, graph.chosen_back(ref, query, n_witnesses=1000, seed=1))
 
 
-def test_pairs_of_cells_that_are_not_chosen_back_can_be_left_out():
+def displacement_by_hand(ref, query, metric):
+    def means(cells):
+        k = min(max(15, round(0.015 * len(cells))), len(cells))
+        return cells[nearest_by_hand(distances_by_hand(cells, cells, metric), k)].mean(axis=1), k
+
+    (mean_ref, k_ref), (mean_query, k_query) = means(ref), means(query)
+    around = nearest_by_hand(distances_by_hand(mean_query, mean_query, "euclidean"), max(round(0.3 * len(query)), 1))
+    shift = np.zeros_like(mean_query)
+    for _ in range(2):
+        k = min(max(k_ref // 2, 1), len(ref))
+        nearest = nearest_by_hand(distances_by_hand(mean_query + shift, mean_ref, "euclidean"), k)
+        gap = mean_ref[nearest].mean(axis=1) - mean_query
+        shift = gap[around].mean(axis=1)
+    lengths = np.sqrt(((gap - shift) ** 2).sum(axis=1))
+    near = nearest_by_hand(distances_by_hand(query, query, metric), k_query)
+    return (lengths / np.median(lengths))[near].mean(axis=1)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("n_ref", "n_query"), [(40, 30), (90, 60), (400, 1500)])
+def test_how_far_cells_are_displaced_equals_what_is_measured_by_hand(metric, n_ref, n_query):
+    ref, query = (np.random.default_rng(i).normal(size=(n, 6)).astype("f4") for i, n in enumerate((n_ref, n_query)))
+    expected = displacement_by_hand(ref.astype(float), query.astype(float), metric)
+    np.testing.assert_allclose(graph.displacement(ref, query, metric=metric), expected, rtol=1e-4)
+
+
+def related(seed=0):
+    """Cells of twelve types in two batches; the first lacks type 3, which is like type 0."""
+    rng = np.random.default_rng(seed)
+    types = rng.integers(12, size=2000)
+    batch = rng.integers(2, size=2000)
+    types[(batch == 0) & (types == 3)] = 0
+    centers = rng.normal(0, 1, (12, 20))
+    centers[3] = centers[0] + rng.normal(0, 0.7, 20)
+    x = centers[types] + rng.normal(0, 1, (2000, 20)) + batch[:, None] * rng.normal(0, 1, 20)
+    ref, query = graph.centered(x[batch == 0], x[batch == 1])
+    return ref, query, types[batch == 1] == 3
+
+
+def test_a_kind_that_the_reference_lacks_is_displaced_and_a_batch_effect_is_not():
+    ref, query, lonely = related()
+    far = graph.displacement(ref, query, metric="euclidean")
+    assert np.median(far[lonely]) > 1.3 and np.median(far) == pytest.approx(1, abs=0.1)
+    assert (far[~lonely] < 1.3).mean() > 0.95
+    shifted = graph.displacement(ref, query + np.float32(1.5), metric="euclidean")
+    np.testing.assert_allclose(np.median(shifted[lonely]), np.median(far[lonely]), rtol=0.1)
+    scaled = graph.displacement(10 * ref, 10 * query, metric="euclidean")
+    np.testing.assert_allclose(scaled, far, rtol=1e-3)
+
+
+def test_identical_cells_are_displaced_by_nothing_and_are_kin():
+    same = np.ones((40, 3), dtype="f4")
+    assert not graph.displacement(same, same).any()
+    assert np.isinf(graph.kinship(same, same)).all()
+
+
+def test_kinship_recognises_a_kind_beside_which_there_is_a_related_one():
+    def recall(score, lonely):  # where a twentieth of the others are taken for lonely, too
+        return (score[lonely] < np.quantile(score[~lonely], 0.05)).mean()
+
+    found = []
+    for seed in range(3):
+        ref, query, lonely = related(seed)
+        kin, back = graph.kinship(ref, query), graph.chosen_back(ref, query, share=0.08)
+        np.testing.assert_allclose(kin, back / graph.displacement(ref, query) ** 2)
+        found.append((recall(kin, lonely), recall(back, lonely)))
+    of_kin, of_back = np.mean(found, axis=0)
+    assert of_kin > 0.8 and of_back < 0.7
+
+
+def test_a_part_of_the_cells_stands_for_all_in_kinship():
+    x, batch, types = one_sided(3000)
+    ref, query = graph.centered(x[batch == 0], x[batch == 1])
+    some = graph.kinship(ref, query, n_witnesses=1000)
+    assert ((some < 0.3) == (types[batch == 1] == 4)).mean() > 0.97
+    np.testing.assert_array_equal(some, graph.kinship(ref, query, n_witnesses=1000, n_jobs=1))
+    assert not np.array_equal(some, graph.kinship(ref, query, n_witnesses=1000, seed=1))
+
+
+def test_pairs_of_cells_without_kinship_can_be_left_out():
     x, batch, types = one_sided()
     pairs = graph.mutual_nearest_neighbors(x, batch)
-    kept = graph.mutual_nearest_neighbors(x, batch, min_reciprocity=0.4)
+    kept = graph.mutual_nearest_neighbors(x, batch, min_kinship=0.3)
     assert set(map(tuple, kept)) < set(map(tuple, pairs))
     right = types[pairs[:, 0]] == types[pairs[:, 1]]
     assert (types[pairs] == 4).any(axis=1).sum() > 50 and right.mean() < 0.95
@@ -411,10 +490,10 @@ def test_pairs_of_cells_that_are_not_chosen_back_can_be_left_out():
 def test_few_cells_keep_all_their_pairs():
     x, batch, _ = one_sided(29)
     np.testing.assert_array_equal(
-        graph.mutual_nearest_neighbors(x, batch, min_reciprocity=100.0), graph.mutual_nearest_neighbors(x, batch)
+        graph.mutual_nearest_neighbors(x, batch, min_kinship=100.0), graph.mutual_nearest_neighbors(x, batch)
     )
     x, batch, _ = one_sided(30)
-    assert len(graph.mutual_nearest_neighbors(x, batch, min_reciprocity=100.0)) == 0
+    assert len(graph.mutual_nearest_neighbors(x, batch, min_kinship=100.0)) == 0
 
 
 def test_strangers_are_the_cells_whose_kind_a_batch_lacks():
@@ -426,25 +505,22 @@ def test_strangers_are_the_cells_whose_kind_a_batch_lacks():
     assert lacks[lonely, 1].mean() > 0.95
     assert lacks[~lonely].mean() < 0.02
     assert not lacks[names == "new", 0].any() and not lacks[names == "old", 1].any()
-    assert not graph.strangers(x, names, max_reciprocity=0).any()
-    assert graph.strangers(x, names, max_reciprocity=0.8).sum() > lacks.sum()
+    assert not graph.strangers(x, names, max_kinship=0).any()
+    assert graph.strangers(x, names, max_kinship=0.8).sum() > lacks.sum()
 
 
-def test_strangers_are_chosen_back_less_often_than_is_asked():
+def test_strangers_have_less_kinship_than_is_asked():
     x, batch, _ = one_sided()
     here, there = graph.centered(x[batch == 1], x[batch == 0])
-    for share in (0.03, 0.2):
-        expected = graph.chosen_back(there, here, share=share) < 0.8
-        np.testing.assert_array_equal(
-            graph.strangers(x, batch, max_reciprocity=0.8, share=share)[batch == 1, 0], expected
-        )
+    expected = graph.kinship(there, here) < 0.8
+    np.testing.assert_array_equal(graph.strangers(x, batch, max_kinship=0.8)[batch == 1, 0], expected)
 
 
 @pytest.mark.parametrize("n_few", [29, 30])
 def test_a_batch_of_few_cells_has_no_strangers(n_few):
     x, batch, _ = one_sided(100)
     keep = (batch == 1) | (np.arange(200) < n_few)
-    lacks = graph.strangers(x[keep], batch[keep], max_reciprocity=100.0)
+    lacks = graph.strangers(x[keep], batch[keep], max_kinship=100.0)
     assert lacks.any() == (n_few == 30)
     assert not graph.strangers(x, np.zeros(200)).any()  # one batch
 
@@ -584,15 +660,17 @@ def test_batches_that_do_not_label_every_cell_are_refused(call, batches, message
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, space="pca"), "`space` must be one of 'centered'"),
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, features=x[:2]), "`features` has 2 rows and `x` has 6"),
         (
-            lambda x, b: graph.mutual_nearest_neighbors(x, b, min_reciprocity=-0.1),
-            "`min_reciprocity` must be at least 0",
+            lambda x, b: graph.mutual_nearest_neighbors(x, b, min_kinship=-0.1),
+            "`min_kinship` must be at least 0",
         ),
-        (lambda x, b: graph.mutual_nearest_neighbors(x, b, min_reciprocity=np.nan), "`min_reciprocity`.*found nan"),
+        (lambda x, b: graph.mutual_nearest_neighbors(x, b, min_kinship=np.nan), "`min_kinship`.*found nan"),
         (lambda x, b: graph.chosen_back(x, np.ones((3, 4))), "`x_ref` has 2 dims and `x_query` has 4"),
         (lambda x, b: graph.chosen_back(x, x, n_witnesses=0), "`n_witnesses`"),
         (lambda x, b: graph.chosen_back(x, x, share=0), r"`share` must be in \(0, 1\], found 0"),
-        (lambda x, b: graph.strangers(x, b, max_reciprocity=-0.1), "`max_reciprocity` must be at least 0, found -0.1"),
-        (lambda x, b: graph.strangers(np.ones((60, 2)), [0, 1] * 30, share=2), r"`share` must be in \(0, 1\], found 2"),
+        (lambda x, b: graph.strangers(x, b, max_kinship=-0.1), "`max_kinship` must be at least 0, found -0.1"),
+        (lambda x, b: graph.displacement(x, np.ones((3, 4))), "`x_ref` has 2 dims and `x_query` has 4"),
+        (lambda x, b: graph.displacement(x, x, n_witnesses=0), "`n_witnesses`"),
+        (lambda x, b: graph.kinship(x, x, share=2), r"`share` must be in \(0, 1\], found 2"),
         (lambda x, b: graph.strangers(x, b[:5]), r"`batches` has shape \(5,\)"),
         (lambda x, b: graph.refine_pairs(x, [[0, 6]]), "`pairs` holds row numbers 0..6; expected 0..5"),
         (lambda x, b: graph.refine_pairs(x, [[0, 1, 2]]), r"expected \(n_pairs, 2\)"),

@@ -94,9 +94,9 @@ def test_where_pairs_say_nothing_it_is_the_identity():
 def test_the_pairs_are_the_mutual_nearest_neighbours():
     rng = np.random.default_rng(0)
     x, batch = rng.normal(size=(120, 5)).astype(np.float32), np.repeat(["a", "b", "c"], 40)
-    views = Compose([CrossBatchPositive(k_anchor=3, min_reciprocity=0.2), Mask(0.4)])
+    views = Compose([CrossBatchPositive(k_anchor=3, min_kinship=0.2), Mask(0.4)])
     assert views.pairs.shape == (0, 2)
-    expected = graph.mutual_nearest_neighbors(x, batch, k=3, min_reciprocity=0.2)
+    expected = graph.mutual_nearest_neighbors(x, batch, k=3, min_kinship=0.2)
     assert len(expected)
     assert np.array_equal(views.bind(x, batch).pairs, expected)
 

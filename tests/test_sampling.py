@@ -160,8 +160,8 @@ def test_even_shares_give_batches_the_same_number_of_minibatches_and_no_cell_twi
         BatchSampling(share="even"),
         NeighborSampling(0.5),
         NeighborSampling(0.5, within=BatchSampling(0.5)),
-        BatchSampling(strangers=0.9),
-        NeighborSampling(0.5, within=BatchSampling(0.5, "even", strangers=0.9)),
+        BatchSampling(min_kinship=0.9),
+        NeighborSampling(0.5, within=BatchSampling(0.5, "even", min_kinship=0.9)),
     ],
     ids=repr,
 )
@@ -190,7 +190,7 @@ def lonely():
 def test_every_second_stranger_is_a_guest_of_a_batch_that_lacks_its_kind(lonely):
     x, batch, kind = lonely
     cells = np.random.default_rng(4).permutation(800)
-    sampling = BatchSampling(strangers=0.4).bind(x, batch)
+    sampling = BatchSampling(min_kinship=0.3).bind(x, batch)
     where = np.zeros((20, 800), dtype=int)  # whose minibatch a cell is in: that of most of the cells
     for seed in range(20):
         minibatches = epoch_of(sampling, batch[cells], cells=cells, seed=seed)
@@ -217,7 +217,7 @@ def test_without_strangers_batches_keep_to_themselves(lonely):
 
 def test_refreshed_neighbours_leave_the_strangers_as_they_are(lonely):
     x, batch, _ = lonely
-    bound = NeighborSampling(0.5, k=5, within=BatchSampling(strangers=0.4)).bind(x, batch)
+    bound = NeighborSampling(0.5, k=5, within=BatchSampling(min_kinship=0.3)).bind(x, batch)
     refreshed = bound.refresh(np.random.default_rng(5).normal(size=(800, 8)))
 
     def guests(sampling):
@@ -266,7 +266,7 @@ def test_neighbours_among_cells_that_come_several_times(batch, space):
     assert all(np.unique(part).size == part.size for part in minibatches)
 
 
-@pytest.mark.parametrize("sampling", [NeighborSampling(), BatchSampling(strangers=0.4)], ids=repr)
+@pytest.mark.parametrize("sampling", [NeighborSampling(), BatchSampling(min_kinship=0.3)], ids=repr)
 def test_what_needs_neighbours_must_be_bound_first(sampling, batch):
     assert sampling.needs_neighbors
     with pytest.raises(ValueError, match="bind"):
@@ -479,8 +479,8 @@ def test_names_and_mappings_say_the_same_as_objects():
         ({}, ValueError, "must name one of"),
         ({"batch": {"p_intra": 1.5}}, ValueError, "p_intra"),
         ({"batch": {"share": "odd"}}, ValueError, "share"),
-        ({"batch": {"strangers": -0.1}}, ValueError, "`strangers` must be at least 0, found -0.1"),
-        ({"batch": {"strangers": float("nan")}}, ValueError, "`strangers`.*found nan"),
+        ({"batch": {"min_kinship": -0.1}}, ValueError, "`min_kinship` must be at least 0, found -0.1"),
+        ({"batch": {"min_kinship": float("nan")}}, ValueError, "`min_kinship`.*found nan"),
         ({"neighbor": {"p_knn": -0.1}}, ValueError, "p_knn"),
         ({"neighbor": {"k": 0}}, ValueError, "`k`"),
         ({"neighbor": {"refresh_every": 0}}, ValueError, "refresh_every"),

@@ -32,10 +32,10 @@ class CrossBatchPositive(Augmentation):
         Chance that the second view of a cell starts from its neighbour, in ``[0, 1]``.
     k_anchor
         Nearest neighbours that two cells must be among, both ways, to be mutual.
-    min_reciprocity
-        Pairs whose cells are chosen back less often than this by the other batch do not count, see
-        :func:`sccl.graph.chosen_back`: cells of a kind that the other batch lacks keep to themselves. At least 0, and
-        0 takes all.
+    min_kinship
+        Pairs with a cell that has less kinship than this with the other's batch do not count, see
+        :func:`sccl.graph.kinship`: cells of a kind that the other batch lacks keep to themselves. At least 0, and 0 takes
+        all.
 
     References
     ----------
@@ -44,23 +44,21 @@ class CrossBatchPositive(Augmentation):
 
     p: float = 0.5
     k_anchor: int = 5
-    min_reciprocity: float = 0.5
+    min_kinship: float = 0.3
 
     needs_neighbors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_unit_interval(self, "p")
         check_counts(self, "k_anchor")
-        if not self.min_reciprocity >= 0:
+        if not self.min_kinship >= 0:
             raise ValueError(
-                f"CrossBatchPositive: `min_reciprocity` must be at least 0, found {self.min_reciprocity!r}."
+                f"CrossBatchPositive: `min_kinship` must be at least 0, found {self.min_kinship!r}."
             )
 
     def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
         """Find the mutual nearest neighbours of every two batches."""
-        pairs = graph.mutual_nearest_neighbors(
-            embedding_nd, batch, k=self.k_anchor, min_reciprocity=self.min_reciprocity
-        )
+        pairs = graph.mutual_nearest_neighbors(embedding_nd, batch, k=self.k_anchor, min_kinship=self.min_kinship)
         bound = copy(self)
         object.__setattr__(bound, "_pairs", pairs)
         object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, len(embedding_nd)))

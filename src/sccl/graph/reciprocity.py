@@ -7,14 +7,10 @@ import numpy as np
 from sccl.graph.averages import mean_over
 from sccl.graph.inputs import as_count, as_matrix
 from sccl.graph.search import Metric, Search
+from sccl.graph.witnesses import draw_witnesses, n_smoothed, share_of
 
 # At least so many cells are chosen.
 FEWEST_NEIGHBORS = 10
-# A cell is judged together with this share of the cells, those nearest to it, at least with so many.
-SMOOTHED = 0.015
-FEWEST_SMOOTHED = 15
-# With fewer cells there are no others that could be chosen in a cell's place.
-FEWEST_CELLS = 30
 
 
 def chosen_back(
@@ -74,20 +70,10 @@ def chosen_back(
     if ref.shape[1] != query.shape[1]:
         raise ValueError(f"`x_ref` has {ref.shape[1]} dims and `x_query` has {query.shape[1]}; they must agree.")
     rng = np.random.default_rng(seed)
-    ref, witnesses = (_draw(cells, n_witnesses, rng) for cells in (ref, query))
-    chosen_ref, _ = search.nearest(witnesses, ref, _count(share, FEWEST_NEIGHBORS, len(ref)))
-    chosen_query, _ = search.nearest(ref, witnesses, _count(share, FEWEST_NEIGHBORS, len(witnesses)))
-    near, _ = search.nearest(query, witnesses, _count(SMOOTHED, FEWEST_SMOOTHED, len(witnesses)))
+    ref, witnesses = (draw_witnesses(cells, n_witnesses, rng) for cells in (ref, query))
+    chosen_ref, _ = search.nearest(witnesses, ref, share_of(ref, share, FEWEST_NEIGHBORS))
+    chosen_query, _ = search.nearest(ref, witnesses, share_of(witnesses, share, FEWEST_NEIGHBORS))
+    near, _ = search.nearest(query, witnesses, n_smoothed(witnesses))
     counts = np.bincount(chosen_query.ravel(), minlength=len(witnesses)).astype(float)
     of_rivals = mean_over(mean_over(counts, chosen_query), chosen_ref)
     return mean_over(counts, near) / mean_over(of_rivals, near)
-
-
-def _draw(cells: np.ndarray, n_cells: int, rng: np.random.Generator) -> np.ndarray:
-    if len(cells) <= n_cells:
-        return cells
-    return cells[np.sort(rng.choice(len(cells), n_cells, replace=False))]
-
-
-def _count(share: float, fewest: int, n_cells: int) -> int:
-    return min(max(fewest, round(share * n_cells)), n_cells)

@@ -1,4 +1,4 @@
-"""Does the reference choose a cell back, and how often does it usually?"""
+"""Does the reference choose a cell back, and how far is it; and how is it usually?"""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import numpy as np
 
 from sccl import graph
 from sccl.graph.exact import directions
-from sccl.graph.reciprocity import FEWEST_CELLS
+from sccl.graph.witnesses import FEWEST_CELLS
 from sccl.mapping.whiten import whitening
 
 # Few are chosen: in this space batches differ less, and rare labels are to be found.
 SHARE = 0.01
-# Of the reference's own cells these shares score lower than the strict and the loose threshold.
-USUALLY_LOWER = (0.06, 0.25)
-# For a reference of one batch. Those of several batches (blood cells) give .35 to .52 and .55 to .71: nothing being
-# calibrated, fewer cells are called unknown because of others.
-UNCALIBRATED = (0.4, 0.5)
+# Of the reference's own cells these shares score lower than the strict and the loose threshold, one for each score.
+USUALLY_LOWER = ((0.05, 0.03), (0.25, 0.15))
+# For a reference of one batch, where nothing is calibrated.
+UNCALIBRATED = (0.35, 0.5)
 
 
-def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tuple[float, float]:
+def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of :func:`reciprocity` that few, and not many, of the reference's own cells fall below.
 
-    Each batch in turn is the query, and the others are its reference. Without other batches they are 0.4 and 0.5.
+    Each batch in turn is the query, and the others are its reference. Without other batches they are 0.35 and 0.5, for both
+    scores.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tup
     codes, batch
         Label and batch of each cell as numbers.
     """
-    scores = [np.empty(0)]
+    scores = [np.empty((0, 2))]
     for one in np.unique(batch):
         others = batch != one
         shared = ~others & np.isin(codes, codes[others])
@@ -38,17 +38,22 @@ def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tup
             scores.append(reciprocity(p_ref[others], p_ref[shared], codes[others]))
     known = np.concatenate(scores)
     if not known.size:
-        return UNCALIBRATED
-    strict, loose = np.quantile(known, USUALLY_LOWER)
+        strict, loose = np.repeat(np.array(UNCALIBRATED)[:, None], 2, axis=1)
+    else:
+        strict, loose = (
+            np.array([np.quantile(known[:, i], share) for i, share in enumerate(s)]) for s in USUALLY_LOWER
+        )
     return strict, loose
 
 
 def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Score how often query cells are chosen by the reference cells that they choose; see :func:`sccl.graph.chosen_back`.
+    """Score how often query cells are chosen by the reference cells that they choose, and that beside their distance.
 
     On expression, for an encoder may not see by what a kind that it never met differs: on principal components, centred
     for reference and query, and on the two's shared directions (canonical correlation), both scaled so that cells of one
-    label vary alike in all directions.
+    label vary alike in all directions (see :func:`sccl.graph.chosen_back`). Where the reference has a related kind, that
+    one chooses a cell for want of a better; so in the second score the first is divided by the distance, where it is more
+    than usual, on the centred components (see :func:`sccl.graph.displacement`).
 
     Parameters
     ----------
@@ -59,7 +64,7 @@ def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np
 
     Returns
     -------
-    float64 ≥ 0, ``(n_query,)``; around one for cells of known kinds, near zero for others.
+    float64 ≥ 0, ``(n_query, 2)``; around one for cells of known kinds, near zero for others.
 
     References
     ----------
@@ -67,7 +72,9 @@ def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np
     Nature Biotechnology 2018 (shared directions).
     """
     everybody = max(len(p_ref), len(p_query))  # the caller has drawn from what is larger, so that rare labels are there
-    return graph.chosen_back(*_common_space(p_ref, p_query, codes), share=SHARE, n_witnesses=everybody)
+    back = graph.chosen_back(*_common_space(p_ref, p_query, codes), share=SHARE, n_witnesses=everybody)
+    far = graph.displacement(*graph.centered(p_ref, p_query))
+    return np.column_stack([back, back / np.maximum(far, 1)])
 
 
 def _common_space(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

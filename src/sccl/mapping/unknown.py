@@ -9,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from sccl import graph
-from sccl.graph.reciprocity import FEWEST_CELLS
+from sccl.graph.witnesses import FEWEST_CELLS
 from sccl.mapping.distance import is_far
 from sccl.mapping.reciprocity import reciprocity, usual_scores
 from sccl.mapping.spread import spread
@@ -81,5 +81,6 @@ def is_unknown(
             p_ref, p_query = np.split(graph.representation(both), [codes.size])
             scores = reciprocity(p_ref, p_query, codes)
             strict, loose = usual_scores(p_ref, codes, batch)
-            unknown[cells] = spread(unknown[cells] | (scores < strict), scores < loose, p_query)
+            sure, likely = ((scores < threshold).any(axis=1) for threshold in (strict, loose))
+            unknown[cells] = spread(unknown[cells] | sure, likely, p_query)
     return unknown

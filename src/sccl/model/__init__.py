@@ -9,7 +9,7 @@ from sccl.model.concerto import Concerto
 from sccl.model.dcl import DCL
 from sccl.model.moco import MoCo
 from sccl.model.nnclr import NNCLR
-from sccl.model.recipes import CLModelFast, CLModelFine
+from sccl.model.recipes import CLModelFast
 from sccl.model.simclr import SimCLR
 from sccl.model.simsiam import SimSiam
 from sccl.model.tico import TiCo
@@ -24,7 +24,6 @@ __all__ = [
     "BarlowTwins",
     "CLModel",
     "CLModelFast",
-    "CLModelFine",
     "Concerto",
     "MoCo",
     "SimCLR",

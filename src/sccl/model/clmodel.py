@@ -91,7 +91,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
     _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
     _architecture_defaults: ClassVar[dict[str, Any]] = {"temperature": 0.4}
     _augmentation: ClassVar[str | dict[str, Any]] = "cross_batch"
-    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"strangers": 0.4}}
+    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"min_kinship": 0.3}}
     _train_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "lr": 5e-3,
@@ -214,7 +214,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             model's documentation names no other. Where it takes positives from other batches, they determine the readout.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
-            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"strangers": 0.4}}``, if the model's
+            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_kinship": 0.3}}``, if the model's
             documentation names no other: with minibatches of one experimental batch, contrasts cannot use the batch effect,
             and guests are those of which a batch seems to have none.
         use_rep

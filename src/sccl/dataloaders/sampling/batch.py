@@ -22,7 +22,7 @@ class BatchSampling(Sampling):
     """Minibatches from a single experimental batch, so that contrasts cannot use the batch effect.
 
     Alone these spread each batch over the whole space, also to where another batch has a kind of cells that this one lacks.
-    Where cells are ``strangers``, every second one is the guest of a batch that lacks its kind: it is contrasted with
+    Where there are strangers, every second one is the guest of a batch that lacks its kind: it is contrasted with
     that batch's cells, and what tells them apart is not the batch effect alone.
 
     Parameters
@@ -33,8 +33,8 @@ class BatchSampling(Sampling):
     share
         ``"proportional"``: every cell comes once per epoch. ``"even"``: every batch gets the same number of minibatches,
         about as many altogether; cells of small batches come several times and those of large ones not in every epoch.
-    strangers
-        A cell that another batch chooses back less often than this is a stranger to it (see :func:`sccl.graph.strangers`).
+    min_kinship
+        A cell that has less kinship than this with another batch is a stranger to it (see :func:`sccl.graph.strangers`).
         Each has one host among the batches that it is a stranger to; half of the cells of a batch that have the same host,
         drawn anew in each epoch, count as the host's. At least 0, and 0 knows no strangers.
 
@@ -46,26 +46,26 @@ class BatchSampling(Sampling):
 
     p_intra: float = 1.0
     share: Share = "proportional"
-    strangers: float = 0.0
+    min_kinship: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.p_intra <= 1:
             raise ValueError(f"BatchSampling: `p_intra` must be in [0, 1], found {self.p_intra!r}.")
         if self.share not in get_args(Share):
             raise ValueError(f"BatchSampling: `share` must be one of {get_args(Share)}, found {self.share!r}.")
-        if not self.strangers >= 0:
-            raise ValueError(f"BatchSampling: `strangers` must be at least 0, found {self.strangers!r}.")
+        if not self.min_kinship >= 0:
+            raise ValueError(f"BatchSampling: `min_kinship` must be at least 0, found {self.min_kinship!r}.")
 
     @property
     def needs_neighbors(self) -> bool:
         """If there are strangers."""
-        return self.strangers > 0
+        return self.min_kinship > 0
 
     def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
         """Find the strangers, and a host for each."""
-        if not self.strangers:
+        if not self.min_kinship:
             return self
-        lacks = graph.strangers(embedding_nd, batch, max_reciprocity=self.strangers)
+        lacks = graph.strangers(embedding_nd, batch, max_kinship=self.min_kinship)
         chosen = (np.random.default_rng(0).random(lacks.shape) * lacks).argmax(axis=1)
         bound = copy(self)
         object.__setattr__(bound, "_host", np.where(lacks.any(axis=1), np.unique(batch)[chosen], batch))
@@ -75,7 +75,7 @@ class BatchSampling(Sampling):
         self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
         """Return a pool per batch and one of all that are mixed."""
-        if self.strangers:
+        if self.min_kinship:
             batch = self._with_guests(cells, batch, rng)
         own, mixed = [], []
         for name in np.unique(batch):
