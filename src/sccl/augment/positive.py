@@ -52,9 +52,7 @@ class CrossBatchPositive(Augmentation):
         check_unit_interval(self, "p")
         check_counts(self, "k_anchor")
         if not self.min_kinship >= 0:
-            raise ValueError(
-                f"CrossBatchPositive: `min_kinship` must be at least 0, found {self.min_kinship!r}."
-            )
+            raise ValueError(f"CrossBatchPositive: `min_kinship` must be at least 0, found {self.min_kinship!r}.")
 
     def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
         """Find the mutual nearest neighbours of every two batches."""

@@ -44,8 +44,6 @@ def kinship(
     ValueError
         If an array is empty or not finite, their dims differ, a number is out of range or a name unknown.
     """
-    back = chosen_back(
-        x_ref, x_query, share=share, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed
-    )
+    back = chosen_back(x_ref, x_query, share=share, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed)
     far = displacement(x_ref, x_query, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed)
     return np.divide(back, far**2, out=np.full_like(back, np.inf), where=far > 0)

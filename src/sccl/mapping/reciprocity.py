@@ -11,10 +11,11 @@ from sccl.mapping.whiten import whitening
 
 # Few are chosen: in this space batches differ less, and rare labels are to be found.
 SHARE = 0.01
-# Of the reference's own cells these shares score lower than the strict and the loose threshold, one for each score.
-USUALLY_LOWER = ((0.05, 0.03), (0.25, 0.15))
+# Of the reference's own cells these shares are lower than the strict and the loose threshold of each of the two scores.
+STRICT = (0.05, 0.03)
+LOOSE = (0.25, 0.15)
 # For a reference of one batch, where nothing is calibrated.
-UNCALIBRATED = (0.35, 0.5)
+UNCALIBRATED_STRICT, UNCALIBRATED_LOOSE = 0.35, 0.5
 
 
 def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -29,6 +30,10 @@ def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tup
         Principal components of the reference, cells × components.
     codes, batch
         Label and batch of each cell as numbers.
+
+    Returns
+    -------
+    The strict and the loose thresholds, each float64 ``(2,)``.
     """
     scores = [np.empty((0, 2))]
     for one in np.unique(batch):
@@ -38,12 +43,11 @@ def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tup
             scores.append(reciprocity(p_ref[others], p_ref[shared], codes[others]))
     known = np.concatenate(scores)
     if not known.size:
-        strict, loose = np.repeat(np.array(UNCALIBRATED)[:, None], 2, axis=1)
-    else:
-        strict, loose = (
-            np.array([np.quantile(known[:, i], share) for i, share in enumerate(s)]) for s in USUALLY_LOWER
-        )
-    return strict, loose
+        return np.full(2, UNCALIBRATED_STRICT), np.full(2, UNCALIBRATED_LOOSE)
+    strict, loose = (
+        [np.quantile(score, share) for score, share in zip(known.T, s, strict=True)] for s in (STRICT, LOOSE)
+    )
+    return np.array(strict), np.array(loose)
 
 
 def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np.ndarray:
