@@ -652,6 +652,7 @@ def test_real_labels_are_transferred_across_technologies(real_data):
         ("kang_ifnb", "ctrl", "CD14 Mono"),
         ("kang_8donor", "donor1256", "B cells"),
         ("kang_8donor", "donor1256", "CD14+ Monocytes"),
+        ("kang_8donor", "donor1488", "NK cells"),
     ],
 )
 def test_a_real_type_that_the_reference_lacks_is_unknown(real_data, name, batch, without):

@@ -13,7 +13,7 @@ from sccl.mapping.whiten import whitening
 SHARE = 0.01
 # Of the reference's own cells these shares are lower than the strict and the loose threshold of each of the two scores.
 STRICT = (0.05, 0.03)
-LOOSE = (0.25, 0.15)
+LOOSE = (0.25, 0.1)
 # For a reference of one batch, where nothing is calibrated.
 UNCALIBRATED_STRICT, UNCALIBRATED_LOOSE = 0.35, 0.5
 
