@@ -70,7 +70,7 @@ def displacement(
         # the mean of half as many of the reference's averages as each is made of
         nearest, _ = among_means.nearest(mean_query + shift, mean_ref, max(n_smoothed(ref) // 2, 1))
         gap = mean_over(mean_ref, nearest) - mean_query
-        shift = around @ gap
+        shift = around @ gap.astype(np.float32)
     lengths = np.linalg.norm(gap - shift, axis=1)
     near, _ = search.nearest(query, witnesses, n_smoothed(witnesses))
     return mean_over(lengths / (np.median(lengths) or 1.0), near)
@@ -82,9 +82,9 @@ def _smooth(cells: np.ndarray, search: Search) -> np.ndarray:
 
 
 def _nearest_share(cells: np.ndarray, share: float) -> np.ndarray:
-    """Weights, (n, n), with which the share of `cells` nearest to each has a mean."""
-    squares = (cells**2).sum(axis=1)
-    gaps = squares[:, None] + squares - 2 * cells @ cells.T
+    """Weights, float32 (n, n), with which the share of `cells` nearest to each has a mean."""
+    centered = (cells - cells.mean(axis=0)).astype(np.float32)
+    nearness = centered @ centered.T - (centered**2).sum(axis=1) / 2  # beside what all of a row have in common
     k = share_of(cells, share, 1)
-    is_near = gaps <= np.partition(gaps, k - 1, axis=1)[:, k - 1 : k]
-    return is_near / is_near.sum(axis=1, keepdims=True)
+    is_near = nearness >= -np.partition(-nearness, k - 1, axis=1)[:, k - 1 : k]
+    return is_near / is_near.sum(axis=1, keepdims=True, dtype=np.float32)
