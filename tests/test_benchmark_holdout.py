@@ -43,7 +43,7 @@ def test_the_experiment_runs_on_data_of_ones_own(tmp_path):
     adata.write_h5ad(tmp_path / "cells.h5ad")
     options = [f"data.path={tmp_path / 'cells.h5ad'}", "data.batch_key=donor", "data.labels_key=cell_type"]
     runs = plan(["+experiment=holdout", "data=file", *options]).runs
-    assert len(runs) == 2 * 3 * 5
+    assert len(runs) == 2 * 3 * 4
     assert {run.config["holdout"] for run in runs} == {"a b, 'c'", "d"}
     assert {run.config["data"]["n_top_genes"] for run in runs} == {2000}
     for run in runs[::6]:
