@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from sccl.graph.averages import mean_over
-from sccl.graph.inputs import as_count, as_matrix
 from sccl.graph.search import Metric, Search
-from sccl.graph.witnesses import draw_witnesses, n_smoothed, share_of
+from sccl.graph.witnesses import as_compared, n_smoothed, share_of
 
 # What this share of the cells have in common, those nearest to a cell, is the batch effect on it.
 SURROUNDINGS = 0.3
@@ -57,12 +56,7 @@ def displacement(
     """
     search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
     among_means = Search(metric="euclidean", method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
-    n_witnesses = as_count(n_witnesses, "n_witnesses")
-    ref, query = as_matrix(x_ref, "x_ref"), as_matrix(x_query, "x_query")
-    if ref.shape[1] != query.shape[1]:
-        raise ValueError(f"`x_ref` has {ref.shape[1]} dims and `x_query` has {query.shape[1]}; they must agree.")
-    rng = np.random.default_rng(seed)
-    ref, witnesses = (draw_witnesses(cells, n_witnesses, rng) for cells in (ref, query))
+    ref, witnesses, query = as_compared(x_ref, x_query, n_witnesses, seed)
     mean_ref, mean_query = (_smooth(cells, search) for cells in (ref, witnesses))
     around = _nearest_share(mean_query, SURROUNDINGS)
     shift = np.zeros_like(mean_query)

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from sccl.graph.averages import mean_over
-from sccl.graph.inputs import as_count, as_matrix
 from sccl.graph.search import Metric, Search
-from sccl.graph.witnesses import draw_witnesses, n_smoothed, share_of
+from sccl.graph.witnesses import as_compared, n_smoothed, share_of
 
 # At least so many cells are chosen.
 FEWEST_NEIGHBORS = 10
@@ -63,14 +62,9 @@ def chosen_back(
     neighbors, Nature Biotechnology: that only cells of shared kinds choose each other.
     """
     search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
-    n_witnesses = as_count(n_witnesses, "n_witnesses")
     if not 0 < share <= 1:
         raise ValueError(f"`share` must be in (0, 1], found {share!r}.")
-    ref, query = as_matrix(x_ref, "x_ref"), as_matrix(x_query, "x_query")
-    if ref.shape[1] != query.shape[1]:
-        raise ValueError(f"`x_ref` has {ref.shape[1]} dims and `x_query` has {query.shape[1]}; they must agree.")
-    rng = np.random.default_rng(seed)
-    ref, witnesses = (draw_witnesses(cells, n_witnesses, rng) for cells in (ref, query))
+    ref, witnesses, query = as_compared(x_ref, x_query, n_witnesses, seed)
     chosen_ref, _ = search.nearest(witnesses, ref, share_of(ref, share, FEWEST_NEIGHBORS))
     chosen_query, _ = search.nearest(ref, witnesses, share_of(witnesses, share, FEWEST_NEIGHBORS))
     near, _ = search.nearest(query, witnesses, n_smoothed(witnesses))

@@ -45,9 +45,9 @@ def transfer_labels(
     what varies within labels counts little, in the place of the model's readout. Genes that the query lacks are left out of
     the reference, too. A cell is called unknown if it is farther from all labels than the reference's batches are from each
     other (:func:`sccl.mapping.distance.is_far`), or if the reference cells nearest to it prefer other cells of the query or
-    differ from it more than around it (:func:`sccl.mapping.reciprocity.reciprocity`). Both are calibrated on the reference: each of its batches in turn is mapped to the
-    others, and few of its cells must be unknown. A low confidence alone makes no cell unknown: new types often lie deep in
-    the territory of one label.
+    differ from it more than around it (:func:`sccl.mapping.reciprocity.reciprocity`). Both are calibrated on the reference:
+    each of its batches in turn is mapped to the others, and few of its cells must be unknown. A low confidence alone makes no
+    cell unknown: new types often lie deep in the territory of one label.
 
     Parameters
     ----------
