@@ -94,11 +94,14 @@ def test_where_pairs_say_nothing_it_is_the_identity():
 def test_the_pairs_are_the_mutual_nearest_neighbours():
     rng = np.random.default_rng(0)
     x, batch = rng.normal(size=(120, 5)).astype(np.float32), np.repeat(["a", "b", "c"], 40)
-    views = Compose([CrossBatchPositive(k_anchor=3, min_kinship=0.2), Mask(0.4)])
+    views = Compose([CrossBatchPositive(k_anchor=3, min_kinship=0.6), Mask(0.4)])
     assert views.pairs.shape == (0, 2)
-    expected = graph.mutual_nearest_neighbors(x, batch, k=3, min_kinship=0.2)
-    assert len(expected)
-    assert np.array_equal(views.bind(x, batch).pairs, expected)
+    mutual = graph.mutual_nearest_neighbors(x, batch, k=3)
+    kin = graph.batch_kinship(x, batch)
+    codes = np.unique(batch, return_inverse=True)[1]
+    expected = [(i, j) for i, j in mutual if min(kin[i, codes[j]], kin[j, codes[i]]) >= 0.6]
+    assert 0 < len(expected) < len(mutual)
+    assert np.array_equal(views.bind(graph.CellSpace(x, batch)).pairs, expected)
 
 
 @pytest.fixture(scope="module")

@@ -219,7 +219,7 @@ class Toy:
         self.cells = np.arange(n_cells)
 
     def partners(self, mapping, *, view, semantics):
-        (bound,) = from_config(mapping, semantics=semantics).bind(self.space, self.batch).augmentations
+        (bound,) = from_config(mapping, semantics=semantics).bind(graph.CellSpace(self.space, self.batch)).augmentations
         return np.stack(
             [
                 bound.partners(
@@ -275,7 +275,7 @@ def test_mixing_weights_are_drawn_and_in_the_released_code_fixed(name):
     weights = {}
     x = csr_matrix(np.ones((300, 1), np.float32) * toy.cells[:, None])
     for semantics in ("corrected", "released"):
-        bound = from_config(mapping, semantics=semantics).bind(toy.space, toy.batch)
+        bound = from_config(mapping, semantics=semantics).bind(graph.CellSpace(toy.space, toy.batch))
         (step,) = steps = bound.draw(toy.cells, pool=toy.cells, seed=0, epoch=0, view=0)
         view = bound.fill(torch.empty(300, 1), x, toy.cells, steps).numpy()[:, 0].astype(np.float64)
         other = step.partners[-1]

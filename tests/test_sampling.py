@@ -166,10 +166,10 @@ def test_even_shares_give_batches_the_same_number_of_minibatches_and_no_cell_twi
     ids=repr,
 )
 def test_every_epoch_has_the_same_number_of_minibatches_and_a_seed_repeats_it(sampling, batch, space):
-    bound = sampling.bind(space, of_all(batch))
+    bound = sampling.bind(graph.CellSpace(space, of_all(batch)))
     epochs = [epoch_of(bound, batch, seed=seed) for seed in range(8)]
     assert len({len(minibatches) for minibatches in epochs}) == 1
-    again = epoch_of(sampling.bind(space, of_all(batch)), batch, seed=0)
+    again = epoch_of(sampling.bind(graph.CellSpace(space, of_all(batch))), batch, seed=0)
     assert all(np.array_equal(a, b) for a, b in zip(epochs[0], again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(epochs[0], epochs[1], strict=True))
 
@@ -190,7 +190,7 @@ def lonely():
 def test_every_second_stranger_is_a_guest_of_a_batch_that_lacks_its_kind(lonely):
     x, batch, kind = lonely
     cells = np.random.default_rng(4).permutation(800)
-    sampling = BatchSampling(min_kinship=0.3).bind(x, batch)
+    sampling = BatchSampling(min_kinship=0.3).bind(graph.CellSpace(x, batch))
     where = np.zeros((20, 800), dtype=int)  # whose minibatch a cell is in: that of most of the cells
     for seed in range(20):
         minibatches = epoch_of(sampling, batch[cells], cells=cells, seed=seed)
@@ -211,13 +211,13 @@ def test_every_second_stranger_is_a_guest_of_a_batch_that_lacks_its_kind(lonely)
 def test_without_strangers_batches_keep_to_themselves(lonely):
     x, batch, _ = lonely
     assert not BatchSampling().needs_neighbors
-    plain, bound = (epoch_of(s, batch, cells=np.arange(800)) for s in (BatchSampling(), BatchSampling().bind(x, batch)))
+    plain, bound = (epoch_of(s, batch, cells=np.arange(800)) for s in (BatchSampling(), BatchSampling().bind(graph.CellSpace(x, batch))))
     assert all(np.array_equal(a, b) for a, b in zip(plain, bound, strict=True))
 
 
 def test_refreshed_neighbours_leave_the_strangers_as_they_are(lonely):
     x, batch, _ = lonely
-    bound = NeighborSampling(0.5, k=5, within=BatchSampling(min_kinship=0.3)).bind(x, batch)
+    bound = NeighborSampling(0.5, k=5, within=BatchSampling(min_kinship=0.3)).bind(graph.CellSpace(x, batch))
     refreshed = bound.refresh(np.random.default_rng(5).normal(size=(800, 8)))
 
     def guests(sampling):
@@ -241,7 +241,7 @@ def test_the_share_of_neighbours_in_a_minibatch_rises_with_p_knn(batch, space):
     neighbors, _ = graph.knn(space, k=15)
     shares = []
     for p_knn in (0.0, 0.3, 0.6, 1.0):
-        minibatches = epoch_of(NeighborSampling(p_knn).bind(space, of_all(batch)), batch)
+        minibatches = epoch_of(NeighborSampling(p_knn).bind(graph.CellSpace(space, of_all(batch))), batch)
         assert is_each_once(minibatches)
         shares.append(neighbor_share(minibatches, neighbors))
     uniform = neighbor_share(epoch_of(UniformSampling(), batch), neighbors)
@@ -252,14 +252,14 @@ def test_the_share_of_neighbours_in_a_minibatch_rises_with_p_knn(batch, space):
 def test_neighbours_are_grouped_within_what_the_other_sampling_allows(batch, space):
     codes, neighbors = code_of(batch), graph.knn(space, k=15)[0]
     within = BatchSampling()
-    grouped = epoch_of(NeighborSampling(0.6, within=within).bind(space, of_all(batch)), batch)
+    grouped = epoch_of(NeighborSampling(0.6, within=within).bind(graph.CellSpace(space, of_all(batch))), batch)
     assert is_each_once(grouped)
     assert all(np.unique(codes[part]).size == 1 for part in grouped)
     assert neighbor_share(grouped, neighbors) > 1.5 * neighbor_share(epoch_of(within, batch), neighbors)
 
 
 def test_neighbours_among_cells_that_come_several_times(batch, space):
-    even = NeighborSampling(0.6, within=BatchSampling(share="even")).bind(space, of_all(batch))
+    even = NeighborSampling(0.6, within=BatchSampling(share="even")).bind(graph.CellSpace(space, of_all(batch)))
     minibatches = epoch_of(even, batch)
     counts = np.bincount([code_of(batch)[part[0]] for part in minibatches])
     assert counts[0] == counts[1] == counts[2]
@@ -348,7 +348,7 @@ def requests_of(sampling, batch, space, **kwargs):
         CELLS,
         batch,
         augmentation=preset("clear"),
-        sampling=sampling.bind(space, of_all(batch)) if sampling else None,
+        sampling=sampling.bind(graph.CellSpace(space, of_all(batch))) if sampling else None,
         batch_size=64,
         seed=3,
         **kwargs,
@@ -443,7 +443,7 @@ def test_no_cell_is_lost_or_alone_whatever_the_sizes(
     sampling = BatchSampling(p_intra, "even" if even else "proportional", strangers)
     if p_knn is not None:
         sampling = NeighborSampling(p_knn, within=sampling)
-    sampling = sampling.bind(rng.normal(size=(2 * n_cells, 3)), everywhere)
+    sampling = sampling.bind(graph.CellSpace(rng.normal(size=(2 * n_cells, 3)), everywhere))
     epochs = [epoch_of(sampling, batch, batch_size=batch_size, seed=i, cells=cells) for i in range(3)]
     assert len({len(minibatches) for minibatches in epochs}) == 1
     for minibatches in epochs:

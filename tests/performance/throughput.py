@@ -132,7 +132,7 @@ def measure(rounds: int) -> dict[str, float]:
     dense = adata.X.toarray()
     rng = np.random.default_rng(0)
     clear, floor = preset("clear"), Floor()
-    base = preset("base").bind(sccl.graph.representation(adata), adata.obs["batch"].to_numpy())
+    base = preset("base").bind(sccl.graph.CellSpace(sccl.graph.representation(adata), adata.obs["batch"].to_numpy()))
     dataset = CellDataset(adata.X, np.zeros(adata.n_obs))
     everything = np.arange(adata.n_obs)
 

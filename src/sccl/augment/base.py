@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+    from sccl.graph import CellSpace
+
 
 class Operation(NamedTuple):
     """One instruction of the fused CPU pass: what to do to a row, and its parameters."""
@@ -89,15 +91,13 @@ class Augmentation(ABC):
             f"{type(self).__name__} declares n_partners={self.n_partners} but does not choose them."
         )
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+    def bind(self, space: CellSpace) -> Self:
         """Return this augmentation with the neighbours that it borrows from.
 
         Parameters
         ----------
-        embedding_nd
-            Where neighbours are looked for, all cells × dimensions; usually 50 principal components.
-        batch
-            Experimental batch of each cell, shape ``(n_cells,)``.
+        space
+            All cells where neighbours are looked for, usually in 50 principal components, and their batches.
         """
         return self
 

@@ -18,6 +18,8 @@ from sccl.augment.neighbors import check_counts, only_from, require
 if TYPE_CHECKING:
     import torch
 
+    from sccl.graph import CellSpace
+
 
 @dataclass(frozen=True)
 class BBKNN(Augmentation):
@@ -69,19 +71,19 @@ class BBKNN(Augmentation):
         """As many as are mixed in."""
         return self.n_mixed
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+    def bind(self, space: CellSpace) -> Self:
         """Build the graph."""
-        table = graph.batch_balanced_knn(embedding_nd, batch, k=self.k)
+        table = graph.batch_balanced_knn(space.embedding_nd, space.batch, k=self.k)
         neighbors = graph.as_graph(table, len(table))
-        names, codes = np.unique(batch, return_inverse=True)
+        n_batches = space.n_batches
         # Within a cell's list the batches stand one after the other, so that one can be drawn and then one of its cells.
         cell = np.repeat(np.arange(len(table)), neighbors.degrees)
-        of_batch = codes[neighbors.indices]
+        of_batch = space.codes[neighbors.indices]
         order = np.lexsort((of_batch, cell))
-        counts_nb = np.bincount(cell * names.size + of_batch, minlength=len(table) * names.size)
+        counts_nb = np.bincount(cell * n_batches + of_batch, minlength=len(table) * n_batches)
         bound = copy(self)
         object.__setattr__(bound, "_neighbors", neighbors._replace(indices=neighbors.indices[order]))
-        object.__setattr__(bound, "_counts_nb", counts_nb.reshape(len(table), names.size).astype(np.int32))
+        object.__setattr__(bound, "_counts_nb", counts_nb.reshape(len(table), n_batches).astype(np.int32))
         return bound
 
     def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:

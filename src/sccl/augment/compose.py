@@ -15,6 +15,8 @@ from sccl.augment.plan import Step, draw_steps
 
 if TYPE_CHECKING:
     import torch
+
+    from sccl.graph import CellSpace
     from scipy.sparse import csr_matrix
 
 
@@ -58,9 +60,9 @@ class Compose:
         """Whether :meth:`bind` must be called before views are drawn."""
         return any(augmentation.needs_neighbors for augmentation in self.augmentations)
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Compose:
+    def bind(self, space: CellSpace) -> Compose:
         """Return this composition with the neighbours that it borrows from, see :meth:`Augmentation.bind`."""
-        return Compose([augmentation.bind(embedding_nd, batch) for augmentation in self.augmentations])
+        return Compose([augmentation.bind(space) for augmentation in self.augmentations])
 
     @property
     def pairs(self) -> np.ndarray:

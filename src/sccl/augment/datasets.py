@@ -148,5 +148,5 @@ def load_data(
         adata = adata[~adata.obs[batch_key].isin(held_out)].copy()
     pp.preprocess(adata, batch_key=batch_key, n_top_genes=data.get("n_hvgs", 2000))
     if augmentation.needs_neighbors:
-        augmentation = augmentation.bind(graph.representation(adata), adata.obs[batch_key].to_numpy())
+        augmentation = augmentation.bind(graph.CellSpace(graph.representation(adata), adata.obs[batch_key].to_numpy()))
     return TwoViewDataset(adata.X, augmentation), CellsDataset(adata.X), adata

@@ -18,6 +18,8 @@ from sccl.augment.neighbors import check_counts, draw_neighbor, only_from, requi
 if TYPE_CHECKING:
     import torch
 
+    from sccl.graph import CellSpace
+
 
 @dataclass(frozen=True)
 class MNN(Augmentation):
@@ -76,20 +78,20 @@ class MNN(Augmentation):
         """The cell that the view starts from, and as many as are mixed in."""
         return 1 + self.n_mixed
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+    def bind(self, space: CellSpace) -> Self:
         """Find the neighbours within batches and the mutual ones between them."""
-        batch = np.asarray(batch)
-        pairs = graph.mutual_nearest_neighbors(embedding_nd, batch, k=self.k_anchor, refine=self.refine)
-        within = np.full((len(batch), self.k), -1)
-        for name in np.unique(batch):
-            members = np.flatnonzero(batch == name)
-            nearest, _ = graph.knn(embedding_nd[members], k=self.k)
+        pairs = graph.mutual_nearest_neighbors(space.embedding_nd, space.batch, k=self.k_anchor, refine=self.refine)
+        n_cells = len(space.codes)
+        within = np.full((n_cells, self.k), -1)
+        for batch in range(space.n_batches):
+            members = np.flatnonzero(space.codes == batch)
+            nearest, _ = graph.knn(space.embedding_nd[members], k=self.k)
             # From positions among the members to row numbers.
             within[members] = np.where(nearest >= 0, members[nearest], -1)
         bound = copy(self)
-        object.__setattr__(bound, "_within", graph.as_graph(within, len(batch), symmetric=False))
+        object.__setattr__(bound, "_within", graph.as_graph(within, n_cells, symmetric=False))
         object.__setattr__(bound, "_pairs", pairs)
-        object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, len(batch)))
+        object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, n_cells))
         return bound
 
     def refresh(self, latent_nd: np.ndarray) -> Self:

@@ -32,7 +32,7 @@ def require(augmentation: Augmentation, name: str) -> Any:
     if not hasattr(augmentation, name):
         raise ValueError(
             f"{type(augmentation).__name__} does not know the cells' neighbours yet: models do that when they train; "
-            "elsewhere call `augmentation.bind(embedding, batch)` and use what it returns."
+            "elsewhere call `augmentation.bind(sccl.graph.CellSpace(embedding, batch))` and use what it returns."
         )
     return getattr(augmentation, name)
 

@@ -15,6 +15,8 @@ from sccl.augment.neighbors import check_counts, draw_neighbor, only_from, requi
 if TYPE_CHECKING:
     import torch
 
+    from sccl.graph import CellSpace
+
 REPLACE = 5
 
 
@@ -34,7 +36,7 @@ class CrossBatchPositive(Augmentation):
         Nearest neighbours that two cells must be among, both ways, to be mutual.
     min_kinship
         Pairs with a cell that has less kinship than this with the other's batch do not count, see
-        :func:`sccl.graph.kinship`: cells of a kind that the other batch lacks keep to themselves. At least 0, and 0 takes
+        :func:`sccl.graph.batch_kinship`: cells of a kind that the other batch lacks keep to themselves. At least 0, and 0 takes
         all.
 
     References
@@ -54,12 +56,15 @@ class CrossBatchPositive(Augmentation):
         if not self.min_kinship >= 0:
             raise ValueError(f"CrossBatchPositive: `min_kinship` must be at least 0, found {self.min_kinship!r}.")
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
-        """Find the mutual nearest neighbours of every two batches."""
-        pairs = graph.mutual_nearest_neighbors(embedding_nd, batch, k=self.k_anchor, min_kinship=self.min_kinship)
+    def bind(self, space: CellSpace) -> Self:
+        """Find the mutual nearest neighbours of every two batches, and leave out those without kinship."""
+        pairs = graph.mutual_nearest_neighbors(space.embedding_nd, space.batch, k=self.k_anchor)
+        if self.min_kinship:
+            kin_p2 = space.kinship_nb[pairs, space.codes[pairs[:, ::-1]]]
+            pairs = pairs[(kin_p2 >= self.min_kinship).all(axis=1)]
         bound = copy(self)
         object.__setattr__(bound, "_pairs", pairs)
-        object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, len(embedding_nd)))
+        object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, len(space.codes)))
         return bound
 
     @property

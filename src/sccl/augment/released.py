@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from sccl.augment.bbknn import BBKNN
 from sccl.augment.keys import derive, integers
 from sccl.augment.mnn import MNN
 from sccl.augment.neighbors import require
+
+if TYPE_CHECKING:
+    from sccl.graph import CellSpace
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,16 @@ class ReleasedBBKNN(BBKNN):
 class ReleasedMNN(MNN):
     """MNN that takes row numbers *within a batch* for row numbers of the data, and positions for neighbours in view 1."""
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+    def bind(self, space: CellSpace) -> Self:
         """Find the mutual neighbours, and misread their numbers."""
-        bound = super().bind(embedding_nd, batch)
-        within_batch = np.empty(len(batch), np.int64)
-        for name in np.unique(batch):
-            members = np.flatnonzero(np.asarray(batch) == name)
+        bound = super().bind(space)
+        within_batch = np.empty(len(space.codes), np.int64)
+        for batch in range(space.n_batches):
+            members = np.flatnonzero(space.codes == batch)
             within_batch[members] = np.arange(members.size)
         misread = copy(bound)
         object.__setattr__(
-            misread, "_anchors", graph.pairs_as_graph(within_batch[require(bound, "_pairs")], len(batch))
+            misread, "_anchors", graph.pairs_as_graph(within_batch[require(bound, "_pairs")], len(within_batch))
         )
         return misread
 

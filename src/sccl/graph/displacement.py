@@ -1,15 +1,13 @@
 """How far apart are two batches here, beside what they are apart all around? Averages of cells are compared."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sccl.graph.averages import mean_over
-from sccl.graph.search import Metric, Search
-from sccl.graph.witnesses import as_compared, n_smoothed, share_of
-
-# What this share of the cells have in common, those nearest to a cell, is the batch effect on it.
-SURROUNDINGS = 0.3
+from sccl.graph.search import Metric
+from sccl.graph.witnesses import Side, as_sides
 
 
 def displacement(
@@ -54,31 +52,21 @@ def displacement(
     ValueError
         If an array is empty or not finite, their dims differ, a number is below one or a name unknown.
     """
-    search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
-    among_means = Search(metric="euclidean", method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
-    ref, witnesses, query = as_compared(x_ref, x_query, n_witnesses, seed)
-    mean_ref, mean_query = (_smooth(cells, search) for cells in (ref, witnesses))
-    around = _nearest_share(mean_query, SURROUNDINGS)
-    shift = np.zeros_like(mean_query)
+    return distance_between(
+        *as_sides(x_ref, x_query, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed)
+    )
+
+
+def distance_between(ref: Side, query: Side) -> np.ndarray:
+    """Measure how far the cells of the query are from the reference."""
+    among_averages = replace(query.search, metric="euclidean")
+    around = query.around.astype(np.float32)
+    n_around = around.sum(axis=1, keepdims=True)
+    shift = np.zeros_like(query.averages)
     for _ in range(2):
         # the mean of half as many of the reference's averages as each is made of
-        nearest, _ = among_means.nearest(mean_query + shift, mean_ref, max(n_smoothed(ref) // 2, 1))
-        gap = mean_over(mean_ref, nearest) - mean_query
-        shift = around @ gap.astype(np.float32)
+        nearest, _ = among_averages.nearest(query.averages + shift, ref.averages, max(ref.n_smoothed // 2, 1))
+        gap = mean_over(ref.averages, nearest) - query.averages
+        shift = around @ gap.astype(np.float32) / n_around
     lengths = np.linalg.norm(gap - shift, axis=1)
-    near, _ = search.nearest(query, witnesses, n_smoothed(witnesses))
-    return mean_over(lengths / (np.median(lengths) or 1.0), near)
-
-
-def _smooth(cells: np.ndarray, search: Search) -> np.ndarray:
-    nearest, _ = search.nearest(cells, cells, n_smoothed(cells))
-    return mean_over(cells, nearest)
-
-
-def _nearest_share(cells: np.ndarray, share: float) -> np.ndarray:
-    """Weights, float32 (n, n), with which the share of `cells` nearest to each has a mean."""
-    centered = (cells - cells.mean(axis=0)).astype(np.float32)
-    nearness = centered @ centered.T - (centered**2).sum(axis=1) / 2  # beside what all of a row have in common
-    k = share_of(cells, share, 1)
-    is_near = nearness >= -np.partition(-nearness, k - 1, axis=1)[:, k - 1 : k]
-    return is_near / is_near.sum(axis=1, keepdims=True, dtype=np.float32)
+    return mean_over(lengths / (np.median(lengths) or 1.0), query.near)

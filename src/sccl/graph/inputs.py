@@ -29,15 +29,15 @@ def as_matrix(x: Any, name: str = "x") -> np.ndarray:
     return values
 
 
-def as_codes(batches: Any, n_cells: int) -> tuple[np.ndarray, int]:
+def as_codes(batches: Any, n_cells: int, name: str = "batches") -> tuple[np.ndarray, int]:
     """Batch of each cell as a number 0..n_batches-1 in sorted order of the labels, and the number of batches."""
     labels = np.asarray(batches)
     if labels.shape != (n_cells,):
-        raise ValueError(f"`batches` has shape {labels.shape}; expected one label for each of the {n_cells} cells.")
+        raise ValueError(f"`{name}` has shape {labels.shape}; expected one label for each of the {n_cells} cells.")
     missing = pd.isna(labels)
     if missing.any():
         raise ValueError(
-            f"`batches` is missing (NaN or None) for {missing.sum()} of {n_cells} cells (first: row "
+            f"`{name}` is missing (NaN or None) for {missing.sum()} of {n_cells} cells (first: row "
             f"{np.argmax(missing)}); give these cells a label or remove them."
         )
     codes, names = pd.factorize(labels, sort=True)

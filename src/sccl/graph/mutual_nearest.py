@@ -6,11 +6,9 @@ from typing import Any, Literal
 import numpy as np
 
 from sccl.graph.inputs import as_codes, as_count, as_matrix, check_choice
-from sccl.graph.kinship import kinship
 from sccl.graph.refine import refine_pairs
 from sccl.graph.search import Method, Metric, Search
 from sccl.graph.spaces import cca, centered
-from sccl.graph.witnesses import FEWEST_CELLS
 
 Space = Literal["centered", "cca", "given"]
 
@@ -25,7 +23,6 @@ def mutual_nearest_neighbors(
     n_comps: int = 20,
     k_filter: int | None = None,
     features: Any = None,
-    min_kinship: float = 0.0,
     refine: bool = False,
     method: Method = "auto",
     n_trees: int = 50,
@@ -57,9 +54,6 @@ def mutual_nearest_neighbors(
         Keep a pair only if the two are also among each other's `k_filter` nearest in `features`. None: keep all.
     features
         Cells in the space of `k_filter`, dense, shape (n_cells, n_features). None: `x` as it is.
-    min_kinship
-        Keep a pair only if each of the two has at least so much kinship with the other's batch, in the `space` (see
-        `kinship`). Batches of less than 30 cells keep all. At least 0; 0 keeps all.
     refine
         Keep only the more similar kind of pairs, for every two batches (see `refine_pairs`).
     method, n_trees, n_jobs, seed
@@ -84,8 +78,6 @@ def mutual_nearest_neighbors(
     search = Search(metric=metric, method=method, n_trees=n_trees, n_jobs=n_jobs, seed=seed)
     check_choice(space, "space", ("centered", "cca", "given"))
     k, n_comps = as_count(k, "k"), as_count(n_comps, "n_comps")
-    if not min_kinship >= 0:
-        raise ValueError(f"`min_kinship` must be at least 0, found {min_kinship!r}.")
     cells = as_matrix(x)
     original = cells if features is None else as_matrix(features, "features")
     if len(original) != len(cells):
@@ -101,9 +93,6 @@ def mutual_nearest_neighbors(
         pairs = _mutual(z1, z2, k, search)
         if k_filter is not None:
             pairs = pairs[_among_nearest(original[first], original[second], pairs, k_filter, search)]
-        if min_kinship and min(len(z1), len(z2)) >= FEWEST_CELLS:
-            kin1, kin2 = (kinship(*both, metric=metric, n_jobs=n_jobs, seed=seed) for both in ((z2, z1), (z1, z2)))
-            pairs = pairs[np.minimum(kin1[pairs[:, 0]], kin2[pairs[:, 1]]) >= min_kinship]
         if refine:
             offset = np.array([0, len(first)])
             pairs = refine_pairs(np.vstack([z1, z2]), pairs + offset, metric=metric, seed=seed) - offset

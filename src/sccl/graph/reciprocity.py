@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from sccl.graph.averages import mean_over
-from sccl.graph.search import Metric, Search
-from sccl.graph.witnesses import as_compared, n_smoothed, share_of
+from sccl.graph.search import Metric
+from sccl.graph.witnesses import Side, as_sides, share_of
 
 # At least so many cells are chosen.
 FEWEST_NEIGHBORS = 10
@@ -61,13 +61,25 @@ def chosen_back(
     Haghverdi et al. (2018), Batch effects in single-cell RNA-sequencing data are corrected by matching mutual nearest
     neighbors, Nature Biotechnology: that only cells of shared kinds choose each other.
     """
-    search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
+    check_share(share)
+    ref, query = as_sides(x_ref, x_query, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed)
+    return how_often(query, choices(query, ref, share), choices(ref, query, share))
+
+
+def check_share(share: float) -> None:
+    """Raise unless `share` is one."""
     if not 0 < share <= 1:
         raise ValueError(f"`share` must be in (0, 1], found {share!r}.")
-    ref, witnesses, query = as_compared(x_ref, x_query, n_witnesses, seed)
-    chosen_ref, _ = search.nearest(witnesses, ref, share_of(ref, share, FEWEST_NEIGHBORS))
-    chosen_query, _ = search.nearest(ref, witnesses, share_of(witnesses, share, FEWEST_NEIGHBORS))
-    near, _ = search.nearest(query, witnesses, n_smoothed(witnesses))
-    counts = np.bincount(chosen_query.ravel(), minlength=len(witnesses)).astype(float)
+
+
+def choices(choosers: Side, chosen: Side, share: float) -> np.ndarray:
+    """Return the witnesses of one side, a `share` of them, that each of the other's chooses."""
+    k = share_of(chosen.witnesses, share, FEWEST_NEIGHBORS)
+    return choosers.search.choose(choosers.witnesses, chosen.witnesses, k)
+
+
+def how_often(query: Side, chosen_ref: np.ndarray, chosen_query: np.ndarray) -> np.ndarray:
+    """Score the cells of the query, given what its witnesses choose and what the reference's do."""
+    counts = np.bincount(chosen_query.ravel(), minlength=len(query.witnesses)).astype(float)
     of_rivals = mean_over(mean_over(counts, chosen_query), chosen_ref)
-    return mean_over(counts, near) / mean_over(of_rivals, near)
+    return mean_over(counts, query.near) / mean_over(of_rivals, query.near)

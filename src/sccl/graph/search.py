@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from sccl.graph.approximate import annoy_search
-from sccl.graph.exact import exact_search
+from sccl.graph.exact import exact_choice, exact_search
 from sccl.graph.inputs import as_count, check_choice
 
 Metric = Literal["cosine", "euclidean"]
@@ -45,11 +45,26 @@ class Search:
         """
         if own is None:
             own = np.full(len(query), -1)
-        n_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        n_threads = n_threads if self.n_jobs == -1 else self.n_jobs
         is_small = len(query) * len(reference) <= LARGEST_EXACT
         if self.method == "exact" or (self.method == "auto" and is_small):
-            return exact_search(query, reference, k, own=own, metric=self.metric, n_threads=n_threads)
+            return exact_search(query, reference, k, own=own, metric=self.metric, n_threads=self._n_threads)
         return annoy_search(
-            query, reference, k, own=own, metric=self.metric, n_trees=self.n_trees, n_threads=n_threads, seed=self.seed
+            query,
+            reference,
+            k,
+            own=own,
+            metric=self.metric,
+            n_trees=self.n_trees,
+            n_threads=self._n_threads,
+            seed=self.seed,
         )
+
+    def choose(self, query: np.ndarray, reference: np.ndarray, k: int) -> np.ndarray:
+        """Find the `k` rows of `reference` nearest to each row of `query` exactly, in no order: int32, (n_query, k)."""
+        return exact_choice(query, reference, k, metric=self.metric, n_threads=self._n_threads)
+
+    @property
+    def _n_threads(self) -> int:
+        if self.n_jobs != -1:
+            return self.n_jobs
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -66,7 +66,13 @@ def cca(x1: Any, x2: Any, *, n_comps: int = 20) -> tuple[np.ndarray, np.ndarray]
 
 
 def _pair(x1: Any, x2: Any) -> tuple[np.ndarray, np.ndarray]:
-    first, second = as_matrix(x1, "x1").astype(np.float64), as_matrix(x2, "x2").astype(np.float64)
+    first, second = as_matrix(x1, "x1"), as_matrix(x2, "x2")
     if first.shape[1] != second.shape[1]:
         raise ValueError(f"`x1` has {first.shape[1]} dims and `x2` has {second.shape[1]}; they must agree.")
-    return first - first.mean(axis=0), second - second.mean(axis=0)
+    return center(first), center(second)
+
+
+def center(x: np.ndarray) -> np.ndarray:
+    """Move cells so that their mean, in float64, is at the origin."""
+    x = x.astype(np.float64)
+    return x - x.mean(axis=0)

@@ -1,39 +1,83 @@
-"""A part of the cells that stands for all of them, and how many of its cells are asked."""
+"""One of the sides that are compared: its cells, a part of them that stands for all, and averages of these."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from sccl.graph.averages import mean_over
+from sccl.graph.exact import factors
 from sccl.graph.inputs import as_count, as_matrix
+from sccl.graph.search import Metric, Search
 
 # A cell is judged together with this share of the cells, those nearest to it, at least with so many.
 SMOOTHED = 0.015
 FEWEST_SMOOTHED = 15
+# What this share of the averages have in common, those nearest to one, is the batch effect on it.
+SURROUNDINGS = 0.3
 # With fewer cells there are no others that could be chosen in a cell's place.
 FEWEST_CELLS = 30
 
 
-def as_compared(x_ref: Any, x_query: Any, n_witnesses: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the witnesses of the reference, those of the query, and the whole query, or say what is wrong with them."""
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Cells of one batch, with what is the same whatever they are compared with: each of it is computed once."""
+
+    cells: np.ndarray
+    n_witnesses: int
+    search: Search
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """Row numbers of the witnesses."""
+        if len(self.cells) <= self.n_witnesses:
+            return np.arange(len(self.cells))
+        rng = np.random.default_rng(self.search.seed)
+        return np.sort(rng.choice(len(self.cells), self.n_witnesses, replace=False))
+
+    @cached_property
+    def witnesses(self) -> np.ndarray:
+        """Those who choose and are chosen."""
+        return self.cells[self.drawn]
+
+    @property
+    def n_smoothed(self) -> int:
+        """How many witnesses a cell is judged together with."""
+        return share_of(self.drawn, SMOOTHED, FEWEST_SMOOTHED)
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """The witnesses nearest to each cell."""
+        nearest, _ = self.search.nearest(self.cells, self.witnesses, self.n_smoothed)
+        return nearest
+
+    @cached_property
+    def averages(self) -> np.ndarray:
+        """Of each witness and those nearest to it."""
+        return mean_over(self.witnesses, self.near[self.drawn])
+
+    @cached_property
+    def around(self) -> np.ndarray:
+        """Which averages are the surroundings of each, bool: as many bytes as comparisons, which is why few witnesses do."""
+        near, far = factors(self.averages, self.averages, "euclidean")
+        nearness = near @ far.T
+        k = share_of(nearness, SURROUNDINGS, 1)
+        return nearness >= -np.partition(-nearness, k - 1, axis=1)[:, k - 1 : k]
+
+
+def as_sides(
+    x_ref: Any, x_query: Any, *, metric: Metric, n_witnesses: int, n_jobs: int, seed: int
+) -> tuple[Side, Side]:
+    """Return the two sides of a comparison, or say what is wrong with them."""
+    search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
     n_witnesses = as_count(n_witnesses, "n_witnesses")
     ref, query = as_matrix(x_ref, "x_ref"), as_matrix(x_query, "x_query")
     if ref.shape[1] != query.shape[1]:
         raise ValueError(f"`x_ref` has {ref.shape[1]} dims and `x_query` has {query.shape[1]}; they must agree.")
-    rng = np.random.default_rng(seed)
-    return _draw(ref, n_witnesses, rng), _draw(query, n_witnesses, rng), query
+    return Side(ref, n_witnesses, search), Side(query, n_witnesses, search)
 
 
 def share_of(cells: np.ndarray, share: float, fewest: int) -> int:
-    """Return a share of the number of rows of `cells`, at least `fewest` of them if there are so many."""
+    """Return a share of the number of `cells`, at least `fewest` of them if there are so many."""
     return min(max(fewest, round(share * len(cells))), len(cells))
-
-
-def n_smoothed(cells: np.ndarray) -> int:
-    """Return how many of the rows of `cells` each is judged together with."""
-    return share_of(cells, SMOOTHED, FEWEST_SMOOTHED)
-
-
-def _draw(cells: np.ndarray, n_witnesses: int, rng: np.random.Generator) -> np.ndarray:
-    if len(cells) <= n_witnesses:
-        return cells
-    return cells[np.sort(rng.choice(len(cells), n_witnesses, replace=False))]

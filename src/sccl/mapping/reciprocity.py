@@ -12,17 +12,17 @@ from sccl.mapping.whiten import whitening
 # Few are chosen: in this space batches differ less, and rare labels are to be found.
 SHARE = 0.01
 # Of the reference's own cells these shares are lower than the strict and the loose threshold of each of the two scores.
-STRICT = (0.05, 0.03)
+STRICT = (0.05, 0.02)
 LOOSE = (0.25, 0.1)
 # For a reference of one batch, where nothing is calibrated.
-UNCALIBRATED_STRICT, UNCALIBRATED_LOOSE = 0.35, 0.5
+UNCALIBRATED_STRICT = (0.35, 0.2)
+UNCALIBRATED_LOOSE = (0.5, 0.35)
 
 
 def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of :func:`reciprocity` that few, and not many, of the reference's own cells fall below.
 
-    Each batch in turn is the query, and the others are its reference. Without other batches they are 0.35 and 0.5, for both
-    scores.
+    Each batch in turn is the query, and the others are its reference. Without other batches they are constants.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tup
             scores.append(reciprocity(p_ref[others], p_ref[shared], codes[others]))
     known = np.concatenate(scores)
     if not known.size:
-        return np.full(2, UNCALIBRATED_STRICT), np.full(2, UNCALIBRATED_LOOSE)
+        return np.array(UNCALIBRATED_STRICT), np.array(UNCALIBRATED_LOOSE)
     strict, loose = (
         [np.quantile(score, share) for score, share in zip(known.T, s, strict=True)] for s in (STRICT, LOOSE)
     )
@@ -56,8 +56,8 @@ def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np
     On expression, for an encoder may not see by what a kind that it never met differs: on principal components, centred
     for reference and query, and on the two's shared directions (canonical correlation), both scaled so that cells of one
     label vary alike in all directions (see :func:`sccl.graph.chosen_back`). Where the reference has a related kind, that
-    one chooses a cell for want of a better; so in the second score the first is divided by the distance, where it is more
-    than usual, on the centred components (see :func:`sccl.graph.displacement`).
+    one chooses a cell for want of a better; so in the second score the first is divided by the square of the distance,
+    where that is more than usual, in the scaled components (see :func:`sccl.graph.displacement`).
 
     Parameters
     ----------
@@ -75,17 +75,16 @@ def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np
     Butler et al., *Integrating single-cell transcriptomic data across different conditions, technologies, and species*,
     Nature Biotechnology 2018 (shared directions).
     """
-    everybody = max(len(p_ref), len(p_query))  # the caller has drawn from what is larger, so that rare labels are there
-    back = graph.chosen_back(*_common_space(p_ref, p_query, codes), share=SHARE, n_witnesses=everybody)
-    far = graph.displacement(*graph.centered(p_ref, p_query))
-    return np.column_stack([back, back / np.maximum(far, 1)])
-
-
-def _common_space(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     _, codes = np.unique(codes, return_inverse=True)
-    parts_ref, parts_query = [], []
-    for ref, query in (graph.centered(p_ref, p_query), graph.cca(p_ref, p_query, n_comps=p_ref.shape[1])):
-        white = whitening(ref, codes)
-        parts_ref.append(directions(ref @ white))
-        parts_query.append(directions(query @ white))
-    return np.hstack(parts_ref), np.hstack(parts_query)
+    alone = _scaled(*graph.centered(p_ref, p_query), codes)
+    shared = _scaled(*graph.cca(p_ref, p_query, n_comps=p_ref.shape[1]), codes)
+    both = (np.hstack([directions(part) for part in parts]) for parts in zip(alone, shared, strict=True))
+    everybody = max(len(p_ref), len(p_query))  # the caller has drawn from what is larger, so that rare labels are there
+    back = graph.chosen_back(*both, share=SHARE, n_witnesses=everybody)
+    far = graph.displacement(*alone, metric="euclidean")
+    return np.column_stack([back, back / np.maximum(far, 1) ** 2])
+
+
+def _scaled(ref: np.ndarray, query: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    white = whitening(ref, codes)
+    return ref @ white, query @ white

@@ -270,8 +270,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
         batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
         if views.needs_neighbors or minibatches.needs_neighbors:
-            space_nd = self._neighbor_space(use_rep)
-            views, minibatches = views.bind(space_nd, batch), minibatches.bind(space_nd, batch)
+            space = graph.CellSpace(self._neighbor_space(use_rep), batch)
+            views, minibatches = views.bind(space), minibatches.bind(space)
         splitter = TwoViewDataSplitter(
             self.adata_manager,
             train_size,

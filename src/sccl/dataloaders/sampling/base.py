@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from sccl.graph import CellSpace
 
 
 class Sampling(ABC):
@@ -67,15 +70,13 @@ class Sampling(ABC):
         ]
         return [parts[i] for i in rng.permutation(len(parts))]
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+    def bind(self, space: CellSpace) -> Self:
         """Return this way of sampling with the neighbours of all cells.
 
         Parameters
         ----------
-        embedding_nd
-            All registered cells, cells × dimensions, in a space in which they can be compared.
-        batch
-            Codes of their experimental batches, shape ``(n_cells,)``.
+        space
+            All registered cells, where they can be compared, and the codes of their batches.
         """
         return self
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 
-from sccl import graph
 from sccl.dataloaders.sampling.base import Sampling, n_minibatches
+
+if TYPE_CHECKING:
+    from sccl.graph import CellSpace
 
 Share = Literal["proportional", "even"]
 
@@ -34,7 +36,7 @@ class BatchSampling(Sampling):
         ``"proportional"``: every cell comes once per epoch. ``"even"``: every batch gets the same number of minibatches,
         about as many altogether; cells of small batches come several times and those of large ones not in every epoch.
     min_kinship
-        A cell that has less kinship than this with another batch is a stranger to it (see :func:`sccl.graph.strangers`).
+        A cell that has less kinship than this with another batch is a stranger to it (see :func:`sccl.graph.batch_kinship`).
         Each has one host among the batches that it is a stranger to; half of the cells of a batch that have the same host,
         drawn anew in each epoch, count as the host's. At least 0, and 0 knows no strangers.
 
@@ -61,14 +63,14 @@ class BatchSampling(Sampling):
         """If there are strangers."""
         return self.min_kinship > 0
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+    def bind(self, space: CellSpace) -> Self:
         """Find the strangers, and a host for each."""
         if not self.min_kinship:
             return self
-        lacks = graph.strangers(embedding_nd, batch, max_kinship=self.min_kinship)
+        lacks = space.kinship_nb < self.min_kinship
         chosen = (np.random.default_rng(0).random(lacks.shape) * lacks).argmax(axis=1)
         bound = copy(self)
-        object.__setattr__(bound, "_host", np.where(lacks.any(axis=1), np.unique(batch)[chosen], batch))
+        object.__setattr__(bound, "_host", np.where(lacks.any(axis=1), np.unique(space.batch)[chosen], space.batch))
         return bound
 
     def pools(
@@ -96,7 +98,7 @@ class BatchSampling(Sampling):
     def _with_guests(self, cells: np.ndarray, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Whose minibatches the cells join: numbers stay the same in every epoch, whoever the guests are."""
         if not hasattr(self, "_host"):
-            raise ValueError("BatchSampling does not know the strangers yet: call `bind(embedding, batch)` first.")
+            raise ValueError("BatchSampling does not know the strangers yet: call `bind(CellSpace(embedding, batch))` first.")
         host, joined = self._host[cells], batch.copy()
         for home, other in np.unique(np.column_stack([batch, host]), axis=0):
             members = np.flatnonzero((batch == home) & (host == other))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numba import njit
@@ -12,6 +12,9 @@ from numba import njit
 from sccl import graph
 from sccl.dataloaders.sampling.base import Sampling, n_minibatches
 from sccl.dataloaders.sampling.uniform import UniformSampling
+
+if TYPE_CHECKING:
+    from sccl.graph import CellSpace
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,9 @@ class NeighborSampling(Sampling):
         """Always."""
         return True
 
-    def bind(self, embedding_nd: np.ndarray, batch: np.ndarray) -> Self:
+    def bind(self, space: CellSpace) -> Self:
         """Find the nearest neighbours of all cells."""
-        return replace(self, within=self.within.bind(embedding_nd, batch)).refresh(embedding_nd)
+        return replace(self, within=self.within.bind(space)).refresh(space.embedding_nd)
 
     def refresh(self, latent_nd: np.ndarray) -> Self:
         """Find the nearest neighbours anew."""
@@ -75,7 +78,7 @@ class NeighborSampling(Sampling):
         """Order the pool so that each minibatch begins with neighbourhoods."""
         if not hasattr(self, "_neighbors"):
             raise ValueError(
-                "NeighborSampling does not know the cells' neighbours yet: call `bind(embedding, batch)` first."
+                "NeighborSampling does not know the cells' neighbours yet: call `bind(CellSpace(embedding, batch))` first."
             )
         order = rng.permutation(pool)
         sizes = np.array([part.size for part in np.array_split(order, n_minibatches(order.size, batch_size))])
