@@ -416,7 +416,9 @@ def test_cells_of_a_kind_that_other_batches_lack_stay_their_own_positives():
     space, batch, lonely = toy.space[here], toy.batch[here], toy.type[here] == 0
 
     def replaced(**kwargs):
-        start = partners_of(CrossBatchPositive(1.0, **kwargs).bind(graph.CellSpace(space, batch)), here.sum(), view=1, n_draws=5)[:, 0]
+        start = partners_of(
+            CrossBatchPositive(1.0, **kwargs).bind(graph.CellSpace(space, batch)), here.sum(), view=1, n_draws=5
+        )[:, 0]
         return (start >= 0).any(axis=0)
 
     everyone, kin = replaced(min_kinship=0), replaced()
@@ -521,7 +523,9 @@ def test_any_sizes_give_finite_views_of_known_cells(
     rng = np.random.default_rng(seed)
     x = (rng.normal(size=(n_cells, n_genes)) * (rng.random((n_cells, n_genes)) < 0.5)).astype(np.float32)
     space, batch = rng.integers(0, 3, (n_cells, 3)).astype(float), rng.integers(n_batches, size=n_cells)
-    bound = cls(alpha, k=k, mode=mode, p=1.0, draw_alpha=draw_alpha, n_mixed=n_mixed).bind(graph.CellSpace(space, batch))
+    bound = cls(alpha, k=k, mode=mode, p=1.0, draw_alpha=draw_alpha, n_mixed=n_mixed).bind(
+        graph.CellSpace(space, batch)
+    )
     for path in PATHS:
         for view in (0, 1):
             made, (step,) = view_of(bound, x, path, view=view)

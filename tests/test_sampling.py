@@ -211,7 +211,10 @@ def test_every_second_stranger_is_a_guest_of_a_batch_that_lacks_its_kind(lonely)
 def test_without_strangers_batches_keep_to_themselves(lonely):
     x, batch, _ = lonely
     assert not BatchSampling().needs_neighbors
-    plain, bound = (epoch_of(s, batch, cells=np.arange(800)) for s in (BatchSampling(), BatchSampling().bind(graph.CellSpace(x, batch))))
+    plain, bound = (
+        epoch_of(s, batch, cells=np.arange(800))
+        for s in (BatchSampling(), BatchSampling().bind(graph.CellSpace(x, batch)))
+    )
     assert all(np.array_equal(a, b) for a, b in zip(plain, bound, strict=True))
 
 

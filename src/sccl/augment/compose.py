@@ -15,9 +15,9 @@ from sccl.augment.plan import Step, draw_steps
 
 if TYPE_CHECKING:
     import torch
+    from scipy.sparse import csr_matrix
 
     from sccl.graph import CellSpace
-    from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True, init=False)

@@ -52,9 +52,7 @@ def displacement(
     ValueError
         If an array is empty or not finite, their dims differ, a number is below one or a name unknown.
     """
-    return distance_between(
-        *as_sides(x_ref, x_query, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed)
-    )
+    return distance_between(*as_sides(x_ref, x_query, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed))
 
 
 def distance_between(ref: Side, query: Side) -> np.ndarray:

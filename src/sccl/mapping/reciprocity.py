@@ -13,16 +13,16 @@ from sccl.mapping.whiten import whitening
 SHARE = 0.01
 # Of the reference's own cells these shares are lower than the strict and the loose threshold of each of the two scores.
 STRICT = (0.05, 0.02)
-LOOSE = (0.25, 0.1)
+LOOSE = (0.25, 0.05)
 # For a reference of one batch, where nothing is calibrated.
-UNCALIBRATED_STRICT = (0.35, 0.2)
-UNCALIBRATED_LOOSE = (0.5, 0.35)
+UNCALIBRATED_STRICT, UNCALIBRATED_LOOSE = 1 / 4, 1 / 3
 
 
 def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of :func:`reciprocity` that few, and not many, of the reference's own cells fall below.
 
-    Each batch in turn is the query, and the others are its reference. Without other batches they are constants.
+    Each batch in turn is the query, and the others are its reference. Without other batches they are a quarter and a third, for both
+    scores.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tup
             scores.append(reciprocity(p_ref[others], p_ref[shared], codes[others]))
     known = np.concatenate(scores)
     if not known.size:
-        return np.array(UNCALIBRATED_STRICT), np.array(UNCALIBRATED_LOOSE)
+        return np.full(2, UNCALIBRATED_STRICT), np.full(2, UNCALIBRATED_LOOSE)
     strict, loose = (
         [np.quantile(score, share) for score, share in zip(known.T, s, strict=True)] for s in (STRICT, LOOSE)
     )

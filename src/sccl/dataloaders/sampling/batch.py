@@ -98,7 +98,9 @@ class BatchSampling(Sampling):
     def _with_guests(self, cells: np.ndarray, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Whose minibatches the cells join: numbers stay the same in every epoch, whoever the guests are."""
         if not hasattr(self, "_host"):
-            raise ValueError("BatchSampling does not know the strangers yet: call `bind(CellSpace(embedding, batch))` first.")
+            raise ValueError(
+                "BatchSampling does not know the strangers yet: call `bind(CellSpace(embedding, batch))` first."
+            )
         host, joined = self._host[cells], batch.copy()
         for home, other in np.unique(np.column_stack([batch, host]), axis=0):
             members = np.flatnonzero((batch == home) & (host == other))
