@@ -58,7 +58,7 @@ def name_change(settings: pd.Series) -> str:
     said = {
         name: value for name, value in settings.items() if pd.notna(value) and value not in ("own", RECIPE.get(name))
     }
-    return ", ".join(f"{name.removeprefix('augmentation.')} {value}" for name, value in said.items()) or "as it is"
+    return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in said.items()) or "as it is"
 
 
 def as_markdown(runs: pd.DataFrame, key: str) -> str:
@@ -77,14 +77,14 @@ def draw_changes(runs: pd.DataFrame) -> None:
     means = runs.groupby(["change", "data"])[SCORES].mean()
     change = means - means.xs("as it is", level="change")
     order = change["Total"].groupby(level="change").mean().sort_values().index
-    figure, axes = plt.subplots(1, 3, figsize=(12, 0.28 * len(order) + 1), sharey=True)
+    figure, axes = plt.subplots(1, 3, figsize=(13, 0.28 * len(order) + 1), sharey=True)
     for axis, score in zip(axes, SCORES, strict=True):
         for data, marker in zip(runs["data"].unique(), "os^D", strict=False):
             axis.plot(
                 change[score].xs(data, level="data").reindex(order), range(len(order)), marker, label=data, alpha=0.8
             )
         axis.axvline(0, color="0.7", zorder=0)
-        axis.set(xlabel=f"change of {score}", yticks=range(len(order)), yticklabels=order)
+        axis.set(xlabel=f"Δ {score}", yticks=range(len(order)), yticklabels=order)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].legend(frameon=False, fontsize=8)
     figure.tight_layout()
