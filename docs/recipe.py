@@ -60,7 +60,9 @@ def name_change(settings: pd.Series) -> str:
     }
     # both augmentations have a `p`; of other settings the last part of the name is enough
     short = {name: name.removeprefix("augmentation.") for name in said if name.startswith("augmentation.")}
-    return ", ".join(f"{short.get(name, name.rpartition('.')[2])} {value}" for name, value in said.items()) or "as it is"
+    return (
+        ", ".join(f"{short.get(name, name.rpartition('.')[2])} {value}" for name, value in said.items()) or "as it is"
+    )
 
 
 def as_markdown(runs: pd.DataFrame, key: str) -> str:
