@@ -58,11 +58,7 @@ def name_change(settings: pd.Series) -> str:
     said = {
         name: value for name, value in settings.items() if pd.notna(value) and value not in ("own", RECIPE.get(name))
     }
-    # both augmentations have a `p`; of other settings the last part of the name is enough
-    short = {name: name.removeprefix("augmentation.") for name in said if name.startswith("augmentation.")}
-    return (
-        ", ".join(f"{short.get(name, name.rpartition('.')[2])} {value}" for name, value in said.items()) or "as it is"
-    )
+    return ", ".join(f"{name.partition('.')[2] or name} {value}" for name, value in said.items()) or "as it is"
 
 
 def as_markdown(runs: pd.DataFrame, key: str) -> str:

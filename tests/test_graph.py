@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import sccl.graph as graph
+from sccl.augment import CrossBatchPositive
 
 DATA = Path(os.environ.get("SCCL_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 METRICS = ("cosine", "euclidean")
@@ -363,7 +364,7 @@ def test_how_often_cells_are_chosen_back_equals_what_is_counted_by_hand(metric, 
     votes = of_query.sum(axis=0)
     rivals = of_ref @ (of_query @ votes / k_query) / k_ref
     expected = (near @ votes) / (near @ rivals)
-    np.testing.assert_allclose(graph.chosen_back(ref, query, share=share, metric=metric), expected, rtol=1e-3)
+    np.testing.assert_allclose(graph.chosen_back(ref, query, share=share, metric=metric), expected, rtol=1e-6)
 
 
 def test_a_kind_of_cells_that_the_other_batch_lacks_is_not_chosen_back_however_the_batches_differ():
@@ -494,6 +495,28 @@ def test_cells_have_little_kinship_with_a_batch_that_lacks_their_kind():
     lonely = types == 4
     assert (kin[lonely, 1] < 0.3).mean() > 0.95
     assert (kin[~lonely] < 0.3).mean() < 0.02
+
+
+def test_pairs_of_cells_without_kinship_can_be_left_out():
+    x, batch, types = one_sided()
+    space = graph.CellSpace(x, batch)
+    pairs, kept = (CrossBatchPositive(min_kinship=limit).bind(space).pairs for limit in (0, 0.3))
+    np.testing.assert_array_equal(pairs, graph.mutual_nearest_neighbors(x, batch))
+    assert set(map(tuple, kept)) < set(map(tuple, pairs))
+    right = types[pairs[:, 0]] == types[pairs[:, 1]]
+    assert (types[pairs] == 4).any(axis=1).sum() > 50 and right.mean() < 0.95
+    right_kept = types[kept[:, 0]] == types[kept[:, 1]]
+    assert (types[kept] == 4).any(axis=1).sum() <= 5
+    assert right_kept.sum() > 0.9 * right.sum() and right_kept.mean() > 0.97
+
+
+def test_few_cells_keep_all_their_pairs():
+    x, batch, _ = one_sided(29)
+    strict = CrossBatchPositive(min_kinship=100.0)
+    kept = strict.bind(graph.CellSpace(x, batch)).pairs
+    np.testing.assert_array_equal(kept, graph.mutual_nearest_neighbors(x, batch))
+    x, batch, _ = one_sided(30)
+    assert len(strict.bind(graph.CellSpace(x, batch)).pairs) == 0
 
 
 @pytest.mark.parametrize("n_few", [29, 30])

@@ -556,6 +556,8 @@ def test_any_sizes_give_finite_views_of_known_cells(
         (MNN, {"refresh_every": 0}, "refresh_every"),
         (CrossBatchPositive, {"p": 1.5}, "`p`"),
         (CrossBatchPositive, {"k_anchor": 0}, "k_anchor"),
+        (CrossBatchPositive, {"min_kinship": -0.1}, "`min_kinship` must be at least 0, found -0.1"),
+        (CrossBatchPositive, {"min_kinship": float("nan")}, "`min_kinship`.*found nan"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(cls, settings, named):

@@ -36,8 +36,8 @@ class CrossBatchPositive(Augmentation):
         Nearest neighbours that two cells must be among, both ways, to be mutual.
     min_kinship
         Pairs with a cell that has less kinship than this with the other's batch do not count, see
-        :func:`sccl.graph.batch_kinship`: cells of a kind that the other batch lacks keep to themselves. At least 0, and 0 takes
-        all.
+        :func:`sccl.graph.batch_kinship`: cells of a kind that the other batch lacks keep to themselves. At least 0, and
+        0 takes all.
 
     References
     ----------

@@ -1,6 +1,6 @@
 """Cells of several batches in one space: what neighbours, and kin, are looked for in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,13 @@ class CellSpace:
     batch
         Label of each cell's batch, shape (n_cells,).
 
+    Attributes
+    ----------
+    codes
+        Batch of each cell as a number, in sorted order of the labels.
+    n_batches
+        Number of different labels.
+
     Raises
     ------
     ValueError
@@ -28,22 +35,15 @@ class CellSpace:
 
     embedding_nd: np.ndarray
     batch: np.ndarray
+    codes: np.ndarray = field(init=False, repr=False)
+    n_batches: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "embedding_nd", as_matrix(self.embedding_nd, "embedding_nd"))
-        object.__setattr__(self, "batch", np.asarray(self.batch))
-        self.codes  # noqa: B018 (says what is wrong with the batches)
-
-    @cached_property
-    def codes(self) -> np.ndarray:
-        """Batch of each cell as a number, in sorted order of the labels."""
-        codes, _ = as_codes(self.batch, len(self.embedding_nd), "batch")
-        return codes
-
-    @property
-    def n_batches(self) -> int:
-        """Number of different labels."""
-        return int(self.codes.max()) + 1
+        embedding_nd = as_matrix(self.embedding_nd, "embedding_nd")
+        codes, n_batches = as_codes(self.batch, len(embedding_nd), "batch")
+        known = {"embedding_nd": embedding_nd, "batch": np.asarray(self.batch), "codes": codes, "n_batches": n_batches}
+        for name, value in known.items():
+            object.__setattr__(self, name, value)
 
     @cached_property
     def kinship_nb(self) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from sccl.graph.averages import mean_over
 from sccl.graph.search import Metric
-from sccl.graph.witnesses import Side, as_sides
+from sccl.graph.witnesses import Side, as_comparable, as_sides
 
 
 def displacement(
@@ -52,7 +52,10 @@ def displacement(
     ValueError
         If an array is empty or not finite, their dims differ, a number is below one or a name unknown.
     """
-    return distance_between(*as_sides(x_ref, x_query, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed))
+    ref, query = as_sides(
+        as_comparable(x_ref, x_query), metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed
+    )
+    return distance_between(ref, query)
 
 
 def distance_between(ref: Side, query: Side) -> np.ndarray:

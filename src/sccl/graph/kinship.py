@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from sccl.graph.displacement import distance_between
-from sccl.graph.inputs import as_codes, as_count, as_matrix
+from sccl.graph.inputs import as_codes, as_matrix
 from sccl.graph.reciprocity import check_share, choices, how_often
-from sccl.graph.search import Metric, Search
+from sccl.graph.search import Metric
 from sccl.graph.spaces import center
-from sccl.graph.witnesses import FEWEST_CELLS, Side, as_sides
+from sccl.graph.witnesses import FEWEST_CELLS, Side, as_comparable, as_sides
 
 
 def kinship(
@@ -49,7 +49,9 @@ def kinship(
         If an array is empty or not finite, their dims differ, a number is out of range or a name unknown.
     """
     check_share(share)
-    ref, query = as_sides(x_ref, x_query, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed)
+    ref, query = as_sides(
+        as_comparable(x_ref, x_query), metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed
+    )
     return _kinship(ref, query, choices(query, ref, share), choices(ref, query, share))
 
 
@@ -90,12 +92,11 @@ def batch_kinship(
         unknown.
     """
     check_share(share)
-    n_witnesses = as_count(n_witnesses, "n_witnesses")
-    search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
     cells = as_matrix(x)
     codes, n_batches = as_codes(batches, len(cells))
     members = [np.flatnonzero(codes == batch) for batch in range(n_batches)]
-    sides = [Side(center(cells[rows]).astype(np.float32), n_witnesses, search) for rows in members]
+    moved = (center(cells[rows]).astype(np.float32) for rows in members)
+    sides = as_sides(moved, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed)
     kin = np.full((len(cells), n_batches), np.inf, dtype=np.float32)
     enough = [batch for batch in range(n_batches) if members[batch].size >= FEWEST_CELLS]
     for a, b in combinations(enough, 2):

@@ -6,7 +6,7 @@ import numpy as np
 
 from sccl.graph.averages import mean_over
 from sccl.graph.search import Metric
-from sccl.graph.witnesses import Side, as_sides, share_of
+from sccl.graph.witnesses import Side, as_comparable, as_sides, share_of
 
 # At least so many cells are chosen.
 FEWEST_NEIGHBORS = 10
@@ -62,7 +62,9 @@ def chosen_back(
     neighbors, Nature Biotechnology: that only cells of shared kinds choose each other.
     """
     check_share(share)
-    ref, query = as_sides(x_ref, x_query, metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed)
+    ref, query = as_sides(
+        as_comparable(x_ref, x_query), metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed
+    )
     return how_often(query, choices(query, ref, share), choices(ref, query, share))
 
 

@@ -1,5 +1,6 @@
 """One of the sides that are compared: its cells, a part of them that stands for all, and averages of these."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -66,16 +67,19 @@ class Side:
         return nearness >= -np.partition(-nearness, k - 1, axis=1)[:, k - 1 : k]
 
 
-def as_sides(
-    x_ref: Any, x_query: Any, *, metric: Metric, n_witnesses: int, n_jobs: int, seed: int
-) -> tuple[Side, Side]:
-    """Return the two sides of a comparison, or say what is wrong with them."""
+def as_sides(cells: Iterable[np.ndarray], *, metric: Metric, n_witnesses: int, n_jobs: int, seed: int) -> list[Side]:
+    """Return a side for each of the arrays, all compared alike."""
     search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
     n_witnesses = as_count(n_witnesses, "n_witnesses")
+    return [Side(part, n_witnesses, search) for part in cells]
+
+
+def as_comparable(x_ref: Any, x_query: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells of a reference and of a query, or say why they cannot be compared."""
     ref, query = as_matrix(x_ref, "x_ref"), as_matrix(x_query, "x_query")
     if ref.shape[1] != query.shape[1]:
         raise ValueError(f"`x_ref` has {ref.shape[1]} dims and `x_query` has {query.shape[1]}; they must agree.")
-    return Side(ref, n_witnesses, search), Side(query, n_witnesses, search)
+    return ref, query
 
 
 def share_of(cells: np.ndarray, share: float, fewest: int) -> int:

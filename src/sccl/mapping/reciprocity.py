@@ -21,8 +21,8 @@ UNCALIBRATED_STRICT, UNCALIBRATED_LOOSE = 1 / 4, 1 / 3
 def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of :func:`reciprocity` that few, and not many, of the reference's own cells fall below.
 
-    Each batch in turn is the query, and the others are its reference. Without other batches they are a quarter and a third, for both
-    scores.
+    Each batch in turn is the query, and the others are its reference. Without other batches they are a quarter and a third,
+    for both scores.
 
     Parameters
     ----------
@@ -45,9 +45,10 @@ def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tup
     if not known.size:
         return np.full(2, UNCALIBRATED_STRICT), np.full(2, UNCALIBRATED_LOOSE)
     strict, loose = (
-        [np.quantile(score, share) for score, share in zip(known.T, s, strict=True)] for s in (STRICT, LOOSE)
+        np.array([np.quantile(score, share) for score, share in zip(known.T, shares, strict=True)])
+        for shares in (STRICT, LOOSE)
     )
-    return np.array(strict), np.array(loose)
+    return strict, loose
 
 
 def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np.ndarray:
