@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import sccl
 from sccl.mapping.reciprocity import reciprocity
+from sccl.mapping.settle import settle
 from sccl.mapping.space import voting_space
 from sccl.mapping.spread import spread
 from sccl.mapping.unknown import sample_reference
@@ -610,6 +611,37 @@ def test_spreading_keeps_the_sure_cells_and_adds_only_likely_ones(n_cells, seed)
     assert unknown[sure].all()
     assert not unknown[~(sure | likely)].any()
     assert np.array_equal(spread(unknown, likely, x), unknown)  # there is nothing more to add
+
+
+def test_unknown_cells_settle_on_whole_groups():
+    rng = np.random.default_rng(0)
+    kinds = np.repeat([0, 1, 2], 100)  # the last kind has got the labels of the two others
+    codes = np.where(kinds == 2, np.arange(300) % 2, kinds)
+    x = rng.normal(size=(300, 10)) + 5 * np.eye(10)[kinds]
+    unknown = np.where(kinds == 2, rng.random(300) < 0.4, rng.random(300) < 0.06)
+    assert np.array_equal(settle(unknown, codes, x), kinds == 2)
+
+
+def test_few_cells_that_are_like_the_others_do_not_hold_on_to_each_other():
+    rng = np.random.default_rng(0)
+    left = []
+    for _ in range(20):
+        unknown = np.zeros(200, dtype=bool)
+        unknown[rng.permutation(200)[:10]] = True
+        left.append(settle(unknown, np.zeros(200, dtype=int), rng.normal(size=(200, 50))).sum())
+    assert np.mean(left) < 1
+
+
+@given(st.integers(1, 40), st.integers(1, 3), st.integers(0, 2**31))
+def test_who_is_alone_does_not_settle(n_cells, n_labels, seed):
+    rng = np.random.default_rng(seed)
+    x, codes = rng.normal(size=(n_cells, 3)), rng.integers(n_labels, size=n_cells)
+    unknown = rng.random(n_cells) < 0.2
+    settled = settle(unknown, codes, x)
+    if np.unique(2 * codes + unknown, return_counts=True)[1].max() < 5:
+        assert np.array_equal(settled, unknown)
+    for same in (np.zeros(n_cells, dtype=bool), np.ones(n_cells, dtype=bool)):
+        assert np.array_equal(settle(same, codes, x), same)
 
 
 def test_the_cells_that_stand_for_a_large_reference_hold_every_label():

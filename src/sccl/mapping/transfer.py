@@ -137,7 +137,7 @@ def transfer_labels(
     indices, _ = graph.knn(s_ref, k=min(k, len(s_ref)), query=s_query, metric=metric, seed=seed)
     shares, winners = vote(indices, codes, len(labels))
     batch = _batches(model, reference)[sample]
-    unknown = is_unknown(z_ref[sample], z_query, x_ref[sample], x_query, codes[sample], batch, rng)
+    unknown = is_unknown(z_ref[sample], z_query, x_ref[sample], x_query, codes[sample], batch, winners, rng)
 
     predicted = pd.Categorical(np.where(unknown, UNKNOWN, labels[winners]), categories=[*labels, UNKNOWN])
     query.obs[f"{labels_key}_predicted"] = predicted

@@ -12,6 +12,7 @@ from sccl import graph
 from sccl.graph.witnesses import FEWEST_CELLS
 from sccl.mapping.distance import is_far
 from sccl.mapping.reciprocity import reciprocity, usual_scores
+from sccl.mapping.settle import settle
 from sccl.mapping.spread import spread
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ def is_unknown(
     x_query: csr_matrix,
     codes: np.ndarray,
     batch: np.ndarray,
+    winners: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Say which query cells are far from the reference in the embedding, or not chosen back by it in expression.
 
     How far is far and how rarely is too rarely is learned from the reference: from its batches, each left out in turn.
-    Among unknown cells the same holds for less rarely, see :func:`~sccl.mapping.spread.spread`.
+    Among unknown cells the same holds for less rarely, see :func:`~sccl.mapping.spread.spread`. Then the query's cells are
+    compared with each other, see :func:`~sccl.mapping.settle.settle`.
 
     Parameters
     ----------
@@ -65,6 +68,8 @@ def is_unknown(
         Log-expression, cells × the genes that both have.
     codes, batch
         Label and batch of each reference cell as numbers.
+    winners
+        Label of each query cell, if it is known, as a number.
     rng
         Decides which of more than 10 000 query cells are judged together.
 
@@ -77,10 +82,12 @@ def is_unknown(
         cells = np.sort(drawn)
         unknown[cells] = is_far(z_ref, z_query[cells], codes, batch)
         if min(codes.size, cells.size) >= FEWEST_CELLS and x_ref.shape[1] > 1:
-            both = AnnData(sparse.vstack([x_ref, x_query[cells]], format="csr"))
+            x_cells = x_query[cells]
+            both = AnnData(sparse.vstack([x_ref, x_cells], format="csr"))
             p_ref, p_query = np.split(graph.representation(both), [codes.size])
             scores = reciprocity(p_ref, p_query, codes)
             strict, loose = usual_scores(p_ref, codes, batch)
             sure, likely = ((scores < threshold).any(axis=1) for threshold in (strict, loose))
-            unknown[cells] = spread(unknown[cells] | sure, likely, p_query)
+            p_cells = graph.representation(AnnData(x_cells))  # among themselves, where no batch effect is
+            unknown[cells] = settle(spread(unknown[cells] | sure, likely, p_cells), winners[cells], p_cells)
     return unknown
