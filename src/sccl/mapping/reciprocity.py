@@ -14,15 +14,17 @@ SHARE = 0.01
 # Of the reference's own cells these shares are lower than the strict and the loose threshold of each of the two scores.
 STRICT = (0.05, 0.02)
 LOOSE = (0.25, 0.05)
+# However alike the reference's batches are, a new one may be less so: the strict thresholds are not higher than this.
+STRICT_AT_MOST = 1 / 3
 # For a reference of one batch, where nothing is calibrated.
-UNCALIBRATED_STRICT, UNCALIBRATED_LOOSE = 1 / 4, 1 / 3
+UNCALIBRATED = 1 / 4
 
 
 def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of :func:`reciprocity` that few, and not many, of the reference's own cells fall below.
 
-    Each batch in turn is the query, and the others are its reference. Without other batches they are a quarter and a third,
-    for both scores.
+    Each batch in turn is the query, and the others are its reference; but a strict threshold is a third at most. Without
+    other batches all are a quarter.
 
     Parameters
     ----------
@@ -43,12 +45,12 @@ def usual_scores(p_ref: np.ndarray, codes: np.ndarray, batch: np.ndarray) -> tup
             scores.append(reciprocity(p_ref[others], p_ref[shared], codes[others]))
     known = np.concatenate(scores)
     if not known.size:
-        return np.full(2, UNCALIBRATED_STRICT), np.full(2, UNCALIBRATED_LOOSE)
+        return np.full(2, UNCALIBRATED), np.full(2, UNCALIBRATED)
     strict, loose = (
         np.array([np.quantile(score, share) for score, share in zip(known.T, shares, strict=True)])
         for shares in (STRICT, LOOSE)
     )
-    return strict, loose
+    return np.minimum(strict, STRICT_AT_MOST), loose
 
 
 def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np.ndarray:
