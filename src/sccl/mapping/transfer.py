@@ -100,8 +100,8 @@ def transfer_labels(
     ========================================================  ==========  ======
     blood cells of three technologies (18 pairs)              89 %        4 %
     of eight donors (53 pairs)                                80 %        6 %
-    control and interferon-β, each the other's query (12)     89 %        4 %
-    one run, the query another (18 pairs)                     84 %        16 %
+    control and interferon-β, each the other's query (12)     88 %        3 %
+    one run, the query another (18 pairs)                     84 %        15 %
     ========================================================  ==========  ======
 
     These are means: lineages (B cells, monocytes, CD4 T cells) are found, close relatives in part. Naive CD8 T cells among
