@@ -8,7 +8,7 @@ from sccl.mapping.whiten import label_means, whitening
 
 # A group of fewer cells has no mean to speak of: its cells stay what they are, and no others join.
 FEWEST_CELLS = 5
-# It is rarely more than five that change anything.
+# After so many less than 1 % of the cells move, if any.
 MAX_ROUNDS = 10
 
 
