@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from sccl import graph
 from sccl.graph.averages import mean_over
@@ -66,8 +67,4 @@ def _smooth(z_nd: np.ndarray, n_neighbors: int) -> np.ndarray:
 def _distance(z_ref: np.ndarray, codes: np.ndarray, z_nd: np.ndarray) -> np.ndarray:
     _, codes = np.unique(codes, return_inverse=True)
     white = whitening(z_ref, codes)
-    means_ld = label_means(z_ref, codes) @ white
-    squared = np.full(len(z_nd), np.inf)
-    for mean_d in means_ld:
-        squared = np.minimum(squared, ((z_nd @ white - mean_d) ** 2).sum(axis=1))
-    return np.sqrt(squared)
+    return cdist(z_nd @ white, label_means(z_ref, codes) @ white).min(axis=1)

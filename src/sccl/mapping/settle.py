@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from sccl.mapping.whiten import label_means, whitening
 
 # A group of fewer cells has no mean to speak of: its cells stay what they are, and no others join.
-FEWEST_CELLS = 5
+FEWEST_IN_GROUP = 5
 # After so many less than 1 % of the cells move, if any.
 MAX_ROUNDS = 10
 
@@ -39,7 +40,7 @@ def settle(unknown: np.ndarray, codes: np.ndarray, x_nd: np.ndarray) -> np.ndarr
     Data Analysis 1992.
     """
     groups = 2 * codes + unknown
-    placed = np.bincount(groups)[groups] >= FEWEST_CELLS
+    placed = np.bincount(groups)[groups] >= FEWEST_IN_GROUP
     settled = unknown.copy()
     settled[placed] = _settled(unknown[placed], codes[placed], x_nd[placed].astype(np.float64))
     return settled
@@ -58,13 +59,12 @@ def _settled(unknown: np.ndarray, codes: np.ndarray, x_nd: np.ndarray) -> np.nda
 
 def _joined(unknown: np.ndarray, groups: np.ndarray, x_nd: np.ndarray) -> np.ndarray:
     """Return whether the group is unknown that makes a cell most likely, of those that are large enough."""
-    members = np.flatnonzero(np.bincount(groups)[groups] >= FEWEST_CELLS)
+    members = np.flatnonzero(np.bincount(groups)[groups] >= FEWEST_IN_GROUP)
     if not members.size:
         return unknown
     _, first, groups, sizes = np.unique(groups[members], return_index=True, return_inverse=True, return_counts=True)
     white = whitening(x_nd[members], groups)
     white_nd = x_nd @ white
-    means_gd = label_means(white_nd[members], groups)
-    squared_ng = np.column_stack([((white_nd - mean_d) ** 2).sum(axis=1) for mean_d in means_gd])
+    squared_ng = cdist(white_nd, label_means(white_nd[members], groups), "sqeuclidean")
     squared_ng[members, groups] *= (sizes / (sizes - 1))[groups] ** 2
     return unknown[members[first]][(squared_ng / 2 - np.log(sizes)).argmin(axis=1)]

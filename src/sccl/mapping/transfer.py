@@ -47,8 +47,8 @@ def transfer_labels(
     other (:func:`sccl.mapping.distance.is_far`), or if the reference cells nearest to it prefer other cells of the query or
     differ from it more than around it (:func:`sccl.mapping.reciprocity.reciprocity`). Both are calibrated on the reference:
     each of its batches in turn is mapped to the others, and few of its cells must be unknown. Then cells of the query that are
-    alike are called alike (:func:`sccl.mapping.settle.settle`). A low confidence alone makes no
-    cell unknown: new types often lie deep in the territory of one label.
+    alike are called alike (:func:`sccl.mapping.settle.settle`). A low confidence alone makes no cell unknown: new types often
+    lie deep in the territory of one label.
 
     Parameters
     ----------
