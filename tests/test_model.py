@@ -288,6 +288,13 @@ def test_repr_says_what_it_is(trained):
         assert part in text
 
 
+@pytest.mark.parametrize("n_cores", [1, 16])
+def test_training_warns_of_nothing_on_any_number_of_cores(adata, n_cores, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(n_cores)))
+    sccl.SimCLR.setup_anndata(adata, batch_key="batch")
+    sccl.SimCLR(adata).train(2, train_size=0.8, check_val_every_n_epoch=1, **QUIET)
+
+
 def test_importing_the_package_is_cheap():
     import subprocess
     import sys

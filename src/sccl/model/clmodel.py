@@ -318,6 +318,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         with warnings.catch_warnings():
             # Losses are logged per epoch, so it does not matter that epochs are shorter than the logging interval.
             warnings.filterwarnings("ignore", message=r"The number of training batches \(\d+\) is smaller")
+            # Nor are workers needed: a thread makes the next views while the model trains on these.
+            warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
             self.module.train()
             runner()
         if self._may_move:
@@ -378,7 +380,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
 
     @classmethod
     def load(cls, dir_path: str, adata: AnnData | None = None, **kwargs: Any) -> Self:
-        """Load a saved model; its embeddings are those of the model that was saved, bit for bit.
+        """Load a saved model; its embeddings are those of the model that was saved, bit for bit on the same kind of device.
 
         Parameters
         ----------
