@@ -61,6 +61,7 @@ def test_one_seed_gives_one_embedding(adata, cls):
     assert np.array_equal(trained(adata, cls, 2).get_latent_representation(), once)
 
 
+@pytest.mark.filterwarnings("ignore:GPU available but not used")
 def test_types_are_learned_as_on_the_cpu(real_data):
     adata = anndata.read_h5ad(real_data / "pbmc_3tech.h5ad")
     sccl.pp.preprocess(adata, batch_key="batch")
