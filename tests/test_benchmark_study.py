@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -29,16 +28,13 @@ def one(results: Path, *options: str) -> Run:
     return run
 
 
-def test_help_takes_less_than_a_second_and_a_half_and_imports_no_torch():
+def test_help_imports_nothing_that_takes_long():
     code = (
         "import sys; from sccl.benchmark.app import main; main(['--help']);"
-        "sys.exit(' '.join({'torch', 'scvi', 'pandas', 'jax'} & set(sys.modules)) or 0)"
+        "sys.exit(' '.join({'numpy', 'torch', 'scvi', 'pandas', 'jax'} & set(sys.modules)) or 0)"
     )
-    subprocess.run([sys.executable, "-c", "import hydra"], check=True)  # bytecode
-    start = os.times().children_user
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert os.times().children_user - start < 1.5
     assert "released_vs_corrected" in done.stdout
 
 
@@ -289,10 +285,11 @@ def test_a_study_killed_at_three_random_moments_ends_in_the_same_table(tmp_path)
 def test_the_quick_experiment_runs_from_the_command_line_and_is_skipped_the_second_time(tmp_path):
     command = [sys.executable, "-m", "sccl.benchmark", "--multirun", "+experiment=quick", f"results={tmp_path}"]
     subprocess.run(command, check=True, timeout=600)
-    start = time.perf_counter()
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("**/metrics.json")}
+    assert len(written) == 8
     again = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert time.perf_counter() - start < 15
     assert "8 of 8 runs are complete already" in again.stdout
+    assert written == {path: path.stat().st_mtime_ns for path in written}
     table = pd.read_csv(write_report(tmp_path, tmp_path / "report")[1])
     assert table["seeds"].tolist() == [2, 2, 2, 2]
     assert table["Total"].notna().all()
