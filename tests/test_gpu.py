@@ -8,27 +8,13 @@ import numpy as np
 import pytest
 import scvi
 import torch
+from purity import purity
 
 import sccl
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU, or SCCL_TEST_GPU is not set")
 
 QUIET = {"enable_progress_bar": False, "accelerator": "gpu"}
-MODELS = [
-    sccl.CLModel,
-    sccl.SimCLR,
-    sccl.DCL,
-    sccl.MoCo,
-    sccl.NNCLR,
-    sccl.BYOL,
-    sccl.SimSiam,
-    sccl.BarlowTwins,
-    sccl.VICReg,
-    sccl.TiCo,
-    sccl.Concerto,
-    sccl.CLEAR,
-    sccl.CLAIRE,
-]
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +32,9 @@ def trained(adata, cls, n_epochs, **kwargs):
     return model
 
 
-def purity(z_nd, types):
-    """Share of the 15 nearest neighbours that are of a cell's type."""
-    indices, _ = sccl.graph.knn(z_nd, k=15)
-    return (types[indices] == types[:, None]).mean()
-
-
-@pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
-def test_one_seed_gives_one_embedding(adata, cls):
+@pytest.mark.parametrize("name", sccl.model.__all__)
+def test_one_seed_gives_one_embedding(adata, name):
+    cls = getattr(sccl, name)
     model = trained(adata, cls, 2)
     assert model.device.type == "cuda"
     once = model.get_latent_representation()

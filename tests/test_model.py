@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import scvi
 import torch
+from purity import purity
 from scipy.sparse import csr_matrix
-from sklearn.neighbors import NearestNeighbors
 
 import sccl
 from sccl.augment import Compose, Mask
@@ -35,13 +35,6 @@ def trained(tmp_path_factory):
     model = sccl.SimCLR(adata, n_latent=16)
     model.train(2, **QUIET)
     return model
-
-
-def purity(z, labels, k=15):
-    """Mean share of a cell's k nearest neighbours that carry its label."""
-    neighbours = NearestNeighbors(n_neighbors=k + 1).fit(z).kneighbors(z, return_distance=False)[:, 1:]
-    labels = np.asarray(labels)
-    return (labels[neighbours] == labels[:, None]).mean()
 
 
 def test_an_embedding_has_the_contracts_shape_and_follows_the_seed(adata):

@@ -5,6 +5,7 @@ import pytest
 import scanpy as sc
 import scvi
 from anndata import AnnData, read_h5ad
+from purity import purity
 from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
@@ -20,12 +21,6 @@ def embed(adata, model_cls=sccl.CLModel, **kwargs) -> np.ndarray:
     model = model_cls(adata)
     model.train(enable_progress_bar=False, **kwargs)
     return model.get_latent_representation()
-
-
-def purity(z, labels, cells, k=15) -> float:
-    """Share of the cells' neighbours that are of their type."""
-    neighbors = NearestNeighbors(n_neighbors=k + 1).fit(z).kneighbors(z[cells], return_distance=False)[:, 1:]
-    return float((labels[neighbors] == labels[cells][:, None]).mean())
 
 
 @pytest.mark.slow

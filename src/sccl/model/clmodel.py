@@ -318,7 +318,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         with warnings.catch_warnings():
             # Losses are logged per epoch, so it does not matter that epochs are shorter than the logging interval.
             warnings.filterwarnings("ignore", message=r"The number of training batches \(\d+\) is smaller")
-            # Nor are workers needed: a thread makes the next views while the model trains on these.
+            # Nor are workers needed: unless a user's own function makes the views, a thread does it while the model trains.
             warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
             self.module.train()
             runner()
