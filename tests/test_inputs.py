@@ -71,11 +71,12 @@ def test_any_form_of_the_matrix_gives_the_same_embedding_and_stays_as_it_is(form
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16, np.int64])
-def test_integers_are_embedded_like_the_floats_they_stand_for(dtype):
-    adata, floats = cells(), cells()
+def test_whole_numbers_are_counts_whatever_their_dtype(dtype):
+    adata = cells()
     adata.X = sp.csr_matrix(adata.X.toarray().round().astype(dtype))
-    floats.X = sp.csr_matrix(floats.X.toarray().round())
-    assert np.allclose(embed(adata), embed(floats), atol=1e-5)
+    with pytest.raises(ValueError, match=r"adata\.X seems to hold raw counts.*sccl\.pp\.preprocess"):
+        sccl.CLModel.setup_anndata(adata)
+    assert not adata.uns
 
 
 @pytest.mark.parametrize("is_sparse", [True, False])
@@ -138,7 +139,7 @@ def with_names(**names):
         (lambda: cells()[:0].copy(), {}, ValueError, "empty: 0 cells"),
         (lambda: cells()[:, :0].copy(), {}, ValueError, "0 genes"),
         (lambda: cells()[:20], {}, ValueError, "view"),
-        (lambda: ad.AnnData(obs=cells().obs, var=cells().var), {}, ValueError, "no expression"),
+        (lambda: ad.AnnData(obs=cells().obs, var=cells().var), {}, ValueError, "X is None"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:(Observation|Variable) names are not unique")
@@ -149,11 +150,23 @@ def test_data_that_cannot_be_learned_from_are_refused_untouched(make, setup, err
     assert is_untouched(adata, before)
 
 
-def test_raw_counts_are_used_but_not_without_a_word():
-    adata = cells()
-    adata.X = sp.csr_matrix(np.random.default_rng(0).poisson(30, adata.shape).astype(np.float32))
-    with pytest.warns(UserWarning, match="raw counts.*sccl.pp.preprocess"):
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (np.random.default_rng(0).poisson(30, (60, 40)), "seems to hold raw counts"),
+        (np.random.default_rng(0).poisson(0.1, (60, 40)), "seems to hold raw counts"),
+        (np.random.default_rng(0).poisson(30, (60, 40)) * 1.7, "seems to hold no logarithms"),
+        (np.random.default_rng(0).random((60, 40)) * 1e30, "seems to hold no logarithms"),
+        (np.zeros((60, 40)), "holds no expression"),
+        (np.full((60, 40), 0.7), "All 60 cells have the same expression"),
+    ],
+)
+def test_what_is_no_log_expression_is_refused_with_what_it_looks_like(values, named):
+    adata = ad.AnnData(sp.csr_matrix(values.astype(np.float32)))
+    with pytest.raises(ValueError, match=named):
         sccl.CLModel.setup_anndata(adata)
+    assert not adata.uns
+    assert not len(adata.obs.columns)
 
 
 def test_cells_without_any_expression_are_embedded(expected):

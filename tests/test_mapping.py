@@ -23,6 +23,7 @@ from sccl.mapping.votes import vote
 
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
 lacks = pytest.mark.filterwarnings("ignore:`adata` lacks")
+hollow = pytest.mark.filterwarnings("ignore:.* cells without any expression")
 pytestmark = pytest.mark.filterwarnings("ignore:Category .* has fewer than 3 cells")
 repeats = pytest.mark.filterwarnings("ignore:Variable names are not unique")
 
@@ -115,6 +116,7 @@ def test_missing_genes_count_as_not_expressed_and_are_counted(model, query):
 @given(data=st.data())
 @lacks
 @repeats
+@hollow
 @pytest.mark.filterwarnings("ignore:.*looks normalised to another total")
 def test_any_choice_and_order_of_genes_gives_what_zeros_give(model, all_query, data):
     names = list(model.get_var_names())
@@ -131,6 +133,7 @@ def test_any_choice_and_order_of_genes_gives_what_zeros_give(model, all_query, d
     assert np.allclose(model.map_query(fewer, min_overlap=0), model.get_latent_representation(filled), atol=1e-5)
 
 
+@hollow
 def test_too_few_common_genes_are_refused(model, query):
     names = model.get_var_names()
     with pytest.raises(ValueError, match=r"has 39 of the 80 genes.*49%.*`min_overlap` asks for 50%"):
@@ -178,7 +181,8 @@ def test_a_cell_alone_is_mapped_as_in_company(model, query):
     assert np.allclose(model.map_query(fewer[3].copy()), model.map_query(fewer)[[3]], atol=1e-5)
     empty_cell = query[:1].copy()
     empty_cell.X = empty_cell.X * 0
-    assert np.isfinite(model.map_query(empty_cell)).all()
+    with pytest.warns(UserWarning, match="1 cells without any expression"):
+        assert np.isfinite(model.map_query(empty_cell)).all()
 
 
 def test_batches_are_not_looked_at(model, query):
@@ -225,7 +229,7 @@ def scaled(query):
     ("spoil", "named"),
     [
         (counts_of, r"raw counts.*target_sum=10000"),
-        (few_counts, r"raw counts \(largest value 3\)"),
+        (few_counts, r"raw counts \(whole numbers up to 3\)"),
         (not_logarithmised, "no logarithms"),
         (scaled, "negative"),
     ],
@@ -242,18 +246,11 @@ def test_a_query_that_is_not_log_expression_is_refused(model, query, spoil, name
 def test_a_query_normalised_to_another_total_is_refused_if_recorded_and_else_noticed(model, counts):
     query = counts[counts.obs["batch"] == "batch_4"].copy()
     sccl.pp.preprocess(query, n_top_genes=None, target_sum=1e6)
-    with pytest.raises(ValueError, match=r"target_sum=1e\+06.*with 10000.*target_sum=10000\)` first"):
+    with pytest.raises(ValueError, match=r"target_sum=1e\+06.*with 10000.*target_sum=10000\)`"):
         model.map_query(query)
     del query.uns["sccl"]
     with pytest.warns(UserWarning, match="looks normalised to another total"):
         model.map_query(query)
-
-
-def test_a_reference_of_counts_takes_counts(counts):
-    reference = counts.copy()
-    with pytest.warns(UserWarning, match="raw counts"):
-        model = trained(reference)
-    assert model.map_query(counts[:7].copy()).shape == (7, 64)
 
 
 def test_a_layer_is_read_where_the_model_reads_one(counts):
@@ -391,7 +388,7 @@ except ValueError as error:
     run = subprocess.run(
         [sys.executable, "-c", elsewhere, str(tmp_path)], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert "refused: The query's X seems to hold raw counts" in run.stdout
+    assert "refused: adata_query.X seems to hold raw counts" in run.stdout
     assert np.array_equal(np.load(tmp_path / "mapped.npy"), expected)
 
 

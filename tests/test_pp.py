@@ -21,7 +21,7 @@ from scipy import sparse
 
 import sccl.datasets
 import sccl.pp
-from sccl.pp import blocks as blocks_module
+from sccl.inputs import blocks as blocks_module
 from sccl.pp.variable import MIN_CELLS
 
 DATA = Path(os.environ.get("SCCL_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -402,18 +402,20 @@ def test_the_place_is_right_in_a_later_block(make, monkeypatch):
 
 def test_an_unknown_batch_key_is_refused_with_the_nearest():
     adata = annotated(small_counts(), ["a"] * 30)
-    refuses(adata, KeyError, "batch_key='btach' .* did you mean 'batch'", batch_key="btach")
+    refuses(adata, KeyError, "`batch_key`: 'btach' .* did you mean 'batch'", batch_key="btach")
 
 
 def test_an_unknown_layer_is_refused_with_what_there_is():
     adata = annotated(small_counts())
     adata.layers["umi"] = small_counts()
-    refuses(adata, KeyError, r"layer='xyz' .* There are \['umi'\]", layer="xyz")
+    refuses(adata, KeyError, r"`layer`: 'xyz' .* holds \['umi'\]", layer="xyz")
 
 
 def test_missing_batch_labels_are_counted():
     adata = annotated(small_counts(), ["a", "b", None] * 10)
-    refuses(adata, ValueError, "missing for 10 of 30 cells, first for cell 'cell2'", batch_key="batch")
+    refuses(
+        adata, ValueError, r"10 of 30 cells have no value in adata.obs\['batch'\], first 'cell2'", batch_key="batch"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:.*names are not unique")
@@ -476,7 +478,7 @@ def test_data_without_x_or_with_other_values_are_refused():
 
 
 def test_something_else_than_anndata_is_refused():
-    with pytest.raises(TypeError, match="AnnData, got ndarray"):
+    with pytest.raises(TypeError, match="AnnData, found ndarray"):
         sccl.pp.preprocess(small_counts())
 
 

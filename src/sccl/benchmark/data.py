@@ -14,7 +14,7 @@ import pandas as pd
 from anndata import AnnData, read_h5ad
 
 from sccl import pp
-from sccl.augment.csr import as_csr
+from sccl.inputs.csr import as_csr
 
 #: Principal components of the data before any integration.
 N_COMPS = 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scvi import REGISTRY_KEYS
@@ -10,9 +11,20 @@ from scvi.data import AnnDataManager
 
 from sccl.dataloaders.rows import CellDataset
 
+if TYPE_CHECKING:
+    from sccl.inputs.fingerprint import Registered
+
 
 class CellManager(AnnDataManager):
-    """An :class:`~scvi.data.AnnDataManager` whose torch dataset knows which cells it returns."""
+    """An :class:`~scvi.data.AnnDataManager` whose torch dataset knows which cells it returns.
+
+    Attributes
+    ----------
+    registered
+        What the expression was like when it was registered.
+    """
+
+    registered: Registered
 
     def create_torch_dataset(
         self,

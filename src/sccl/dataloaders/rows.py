@@ -8,8 +8,8 @@ import numpy as np
 from scipy.sparse import issparse
 from torch.utils.data import Dataset
 
-from sccl.augment.csr import as_csr
 from sccl.dataloaders.request import CellBatch, Request
+from sccl.inputs.csr import as_csr
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

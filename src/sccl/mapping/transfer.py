@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import diags_array
 
 from sccl import graph
-from sccl.augment.csr import as_csr
+from sccl.dataloaders import RowReader
 from sccl.graph.inputs import as_count, check_choice
+from sccl.inputs.anndata import check_anndata
+from sccl.inputs.columns import check_complete, column_of
+from sccl.inputs.csr import as_csr
 from sccl.mapping.space import voting_space
 from sccl.mapping.unknown import is_unknown, sample_reference
 from sccl.mapping.votes import vote
-from sccl.model.genes import align_genes, fill_genes
-from sccl.model.query import align_query
+from sccl.model.cells import read_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from scipy.sparse import csr_matrix
 
     from sccl.model import CLModel
 
@@ -117,6 +119,8 @@ def transfer_labels(
     >>> shares = sccl.mapping.transfer_labels(model, reference, query, "cell_type")
     >>> query.obs["cell_type_predicted"].value_counts()
     """
+    check_anndata(reference, "reference")
+    check_anndata(query, "query")
     labels, codes = _labels(reference, labels_key)
     k = as_count(k, "k")
     check_choice(metric, "metric", ("cosine", "euclidean"))
@@ -124,21 +128,26 @@ def transfer_labels(
         raise ValueError("`query` is a view of another AnnData, and gets new columns: pass a copy, `query.copy()`.")
     if not query.n_obs:
         raise ValueError("`query` has no cells.")
-    aligned = align_query(model, query, min_overlap)
-    measured = np.asarray(aligned.var_names.isin(query.var_names))
-    compared = _without_genes(model, reference, measured)
+    x_query, measured = read_cells(model, query, min_overlap=min_overlap, what="query")
+    x_ref, _ = read_cells(model, reference, what="reference")
+    batch = _batches(model, reference)
+    # As if the genes that the query lacks had not been measured in the reference, either.
+    x_ref = as_csr(x_ref) if measured.all() else as_csr(x_ref) @ diags_array(measured.astype(np.float32))
+    x_query = as_csr(x_query)
     # The readout knows the reference's batches: it would make the query's distances look large beside theirs.
-    z_ref = model.get_latent_representation(compared, readout=False)
-    z_query = (query_model or model).get_latent_representation(aligned, readout=False)
-    x_ref, x_query = (_expression(model, cells, measured) for cells in (compared, aligned))
+    z_ref, z_query = (
+        embedding_model._embed(RowReader(x), np.arange(x.shape[0]), readout=False)
+        for embedding_model, x in ((model, x_ref), (query_model or model, x_query))
+    )
+    if not measured.all():
+        x_ref, x_query = x_ref[:, measured], x_query[:, measured]
     rng = np.random.default_rng(seed)
     sample = sample_reference(codes, rng)
 
     s_ref, s_query = voting_space(z_ref, z_query, x_ref, x_query, codes, sample, seed=seed)
     indices, _ = graph.knn(s_ref, k=min(k, len(s_ref)), query=s_query, metric=metric, seed=seed)
     shares, winners = vote(indices, codes, len(labels))
-    batch = _batches(model, reference)[sample]
-    unknown = is_unknown(z_ref[sample], z_query, x_ref[sample], x_query, codes[sample], batch, winners, rng)
+    unknown = is_unknown(z_ref[sample], z_query, x_ref[sample], x_query, codes[sample], batch[sample], winners, rng)
 
     predicted = pd.Categorical(np.where(unknown, UNKNOWN, labels[winners]), categories=[*labels, UNKNOWN])
     query.obs[f"{labels_key}_predicted"] = predicted
@@ -148,15 +157,13 @@ def transfer_labels(
 
 def _labels(reference: AnnData, labels_key: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels as text, and the label of each reference cell as a number."""
-    if labels_key not in reference.obs:
-        raise KeyError(f"`labels_key`: {labels_key!r} is not in reference.obs, which holds {list(reference.obs)}.")
-    column = reference.obs[labels_key]
+    column = column_of(reference, labels_key, "labels_key", what="reference")
     if column.isna().any():
         raise ValueError(
             f"`labels_key`: {int(column.isna().sum())} of {reference.n_obs} reference cells have no {labels_key!r}: leave "
             f"them out, `reference[reference.obs[{labels_key!r}].notna()].copy()`."
         )
-    labels, codes = np.unique(np.asarray(column.astype(str), dtype=object), return_inverse=True)
+    labels, codes = np.unique(column.to_numpy(), return_inverse=True)
     if UNKNOWN in labels:
         raise ValueError(
             f"`labels_key`: reference cells are labelled {UNKNOWN!r}, which is what query cells are called that are like "
@@ -165,23 +172,17 @@ def _labels(reference: AnnData, labels_key: str) -> tuple[np.ndarray, np.ndarray
     return labels, codes
 
 
-def _without_genes(model: CLModel, reference: AnnData, measured: np.ndarray) -> AnnData:
-    """Return the reference as if the genes that the query lacks had not been measured there, either."""
-    aligned = align_genes(reference, model.get_var_names())
-    if measured.all():
-        return aligned
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`adata` lacks")  # said of the query before
-        return fill_genes(aligned[:, measured], model.get_var_names(), min_overlap=0)
-
-
-def _expression(model: CLModel, cells: AnnData, measured: np.ndarray) -> csr_matrix:
-    x = as_csr(model._expression(cells))
-    return x if measured.all() else x[:, measured]  # of a million cells a copy is worth avoiding
-
-
 def _batches(model: CLModel, reference: AnnData) -> np.ndarray:
+    """Return the batch of each reference cell as a number."""
     batch_key = model.registry["setup_args"]["batch_key"]
-    if batch_key is None or batch_key not in reference.obs:
+    if batch_key is None:
         return np.zeros(reference.n_obs, dtype=int)
-    return pd.factorize(reference.obs[batch_key].astype(str))[0]
+    if batch_key not in reference.obs:
+        warnings.warn(
+            f"`reference.obs` lacks the model's batches, {batch_key!r}: what is unknown is judged as if it were one batch.",
+            stacklevel=3,
+        )
+        return np.zeros(reference.n_obs, dtype=int)
+    column = column_of(reference, batch_key, "batch_key", what="reference")
+    check_complete(column, batch_key, "batch_key", what="reference")
+    return pd.factorize(column)[0]

@@ -2,82 +2,59 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from anndata.abc import CSCDataset
 
 from sccl.augment.names import unknown
-from sccl.pp import check_expression
-from sccl.pp.blocks import blocks
+from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
+from sccl.inputs.columns import check_complete, column_of
+from sccl.inputs.expression import matrix_of
+from sccl.inputs.fingerprint import Registered, fingerprint
+from sccl.model.likeness import check_cells, check_logarithms, describe
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-# Even a cell with a single gene stays below this after log1p of counts per million.
-LARGEST_LOG_EXPRESSION = 15.0
-
-
-def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, labels_key: str | None) -> None:
+def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, labels_key: str | None) -> Registered:
     """Refuse data that a model cannot be trained on.
+
+    Returns
+    -------
+    What the expression is like, to be compared with what is read later.
 
     Raises
     ------
+    TypeError
+        If ``adata`` is no AnnData.
     KeyError
         If a key does not exist.
     ValueError
-        If the data are a view, empty, stored by genes on disk, hold NaN, infinite or negative values, names that are not
-        unique, or cells without a batch.
-
-    Warns
-    -----
-    UserWarning
-        If the values are too large to be log-expression.
+        If the data are a view, empty, stored by genes on disk, hold NaN, infinite or negative values, no log-expression,
+        names that are not unique, or cells without a batch.
     """
+    check_anndata(adata)
     if adata.is_view:
         raise ValueError("`adata` is a view of another AnnData: pass a copy, `adata.copy()`.")
-    if 0 in adata.shape:
-        raise ValueError(f"`adata` is empty: {adata.n_obs} cells × {adata.n_vars} genes.")
-    for what, names in (("obs_names", adata.obs_names), ("var_names", adata.var_names)):
-        if not names.is_unique:
-            raise ValueError(
-                f"`adata.{what}` holds {names[names.duplicated()][0]!r} more than once: call "
-                f"`adata.{what}_make_unique()` first."
-            )
-    if layer is not None and layer not in adata.layers:
-        raise KeyError(f"`layer`: {layer!r} is not in adata.layers, which holds {list(adata.layers)}.")
+    check_shape_and_names(adata)
     for argument, key in (("batch_key", batch_key), ("labels_key", labels_key)):
-        if key is not None and key not in adata.obs:
-            nearest = get_close_matches(key, list(map(str, adata.obs)), n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-            raise KeyError(f"`{argument}`: {key!r} is not in adata.obs, which holds {list(adata.obs)}{hint}")
-    if batch_key is not None and adata.obs[batch_key].isna().any():
-        n_missing = int(adata.obs[batch_key].isna().sum())
+        if key is not None:
+            column = column_of(adata, key, argument)
+            if argument == "batch_key":
+                check_complete(column, key, argument)
+    x, name = matrix_of(adata, layer)
+    check_cells(x, adata, name=name)
+    description = describe(x, record_of(adata) if layer is None else None)
+    if not description["largest"]:
+        raise ValueError(f"{name} holds no expression: all values are 0. Check which layer is read.")
+    check_logarithms(description, name=name)
+    if description["alike"]:
         raise ValueError(
-            f"`batch_key`: {n_missing} of {adata.n_obs} cells have no value in adata.obs[{batch_key!r}]: name their "
-            "batch or remove them."
+            f"All {adata.n_obs} cells have the same expression in {name}: there is nothing to learn from them."
         )
-    x = adata.X if layer is None else adata.layers[layer]
-    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    if x is None:
-        raise ValueError(f"{name} is empty: there is no expression to learn from.")
-    if isinstance(x, CSCDataset):
-        raise ValueError(
-            f"{name} is stored by genes (CSC) in its file, where reading a cell means reading everything: write it as CSR, "
-            "or load it with `adata.to_memory()`."
-        )
-    check_expression(x, name=name, obs_names=adata.obs_names, var_names=adata.var_names)
-    largest = max(block.max() for _, _, block in blocks(x))
-    if largest > LARGEST_LOG_EXPRESSION:
-        warnings.warn(
-            f"{name} holds values up to {largest:.4g}, which look like raw counts rather than log-expression: call "
-            "`sccl.pp.preprocess(adata)` first.",
-            stacklevel=3,
-        )
+    return Registered(fingerprint(x), description)
 
 
 def check_unknown(parameters: dict[str, Any], known: Sequence[str], *, owner: str) -> None:

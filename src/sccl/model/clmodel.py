@@ -19,13 +19,14 @@ from sccl import graph, module
 from sccl.augment import Compose, as_compose
 from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.dataloaders.manager import CellManager
+from sccl.graph.inputs import as_count
+from sccl.model.cells import check_attached, own_cells, read_cells
 from sccl.model.checks import as_row_numbers, check_setup, check_unknown
 from sccl.model.genes import align_genes
 from sccl.model.history import clean_history
 from sccl.model.query import ReferenceModel
 from sccl.model.registration import SharedSetup
 from sccl.model.signature import show_signature
-from sccl.pp import check_expression
 from sccl.train import ContrastiveTrainingPlan, RefreshNeighbors
 
 if TYPE_CHECKING:
@@ -157,8 +158,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         KeyError
             If ``layer``, ``batch_key`` or ``labels_key`` do not exist.
         ValueError
-            If the data are a view, empty, hold NaN, infinite or negative values, names that are not unique, or cells
-            without a batch.
+            If the data are a view, empty, hold NaN, infinite or negative values, raw counts or other values that are no
+            log-expression, names that are not unique, or cells without a batch.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         takes_labels = True
@@ -166,7 +167,9 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             # The encoder does not know of batches, so new ones are fine; and it never saw labels, so none are needed.
             kwargs["extend_categories"] = True
             takes_labels = REGISTRY_KEYS.LABELS_KEY in source["field_registries"] and labels_key in (None, *adata.obs)
-        check_setup(adata, layer=layer, batch_key=batch_key, labels_key=labels_key if takes_labels else None)
+        registered_as = check_setup(
+            adata, layer=layer, batch_key=batch_key, labels_key=labels_key if takes_labels else None
+        )
         registered = [
             # The rows are brought into form as they are read: the user's matrix stays as it is.
             fields.LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False),
@@ -176,6 +179,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             registered.append(fields.CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key))
         manager = CellManager(fields=registered, setup_method_args=setup_method_args)
         manager.register_fields(adata, **kwargs)
+        manager.registered = registered_as
         cls.register_manager(manager)
 
     def train(
@@ -245,6 +249,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         """
         if self.adata is None:
             raise ValueError("The model was loaded without cells: load it with `adata` to train it further.")
+        own_cells(self)
         validates = (
             early_stopping
             or validation_size is not None
@@ -300,7 +305,7 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             warmup=warmup,
         )
         if views.refresh_every or minibatches.refresh_every:
-            embed = partial(self._embed, RowReader(self._expression(None)), np.arange(self.adata.n_obs))
+            embed = partial(self._embed, RowReader(self._expression()), np.arange(self.adata.n_obs))
             trainer_kwargs["callbacks"] = [*trainer_kwargs.get("callbacks", []), RefreshNeighbors(embed)]
         runner = TrainRunner(
             self,
@@ -340,8 +345,8 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         ----------
         adata
             Cells, normalised like those that the model was trained on; those if None. Genes are matched by name, further
-            genes are left out, and batches need not be known. All genes must be there; :meth:`map_query` does without some,
-            and checks how the cells were preprocessed. Left as it is.
+            genes are left out, and batches need not be known. All genes must be there; :meth:`map_query` does without some.
+            Left as it is.
         indices
             Row numbers, in any order and repeated if wanted, or a boolean mask. All cells if None.
         batch_size
@@ -362,16 +367,15 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         RuntimeError
             If the model was not trained.
         ValueError
-            If genes are missing, or if values cannot be log-expression, or if there are no cells at all.
+            If genes are missing; if values cannot be log-expression, or were preprocessed differently from those that the
+            model was trained on; if the model's own cells were changed since they were registered; or if there are none.
         IndexError
             If an index lies outside of the data.
         """
         self._check_if_trained(warn=False)
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, found {batch_size}.")
-        reader = RowReader(self._expression(adata))
+        reader = RowReader(own_cells(self) if adata is None else read_cells(self, adata)[0])
         cells = as_row_numbers(indices, reader.shape[0])
-        return self._embed(reader, cells, batch_size=batch_size or 1024, projection=projection, readout=readout)
+        return self._embed(reader, cells, batch_size=batch_size, projection=projection, readout=readout)
 
     @property
     def history(self) -> dict[str, pd.DataFrame] | None:
@@ -401,7 +405,10 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             registry = cls.load_registry(dir_path, prefix=kwargs.get("prefix"))
             aligned = align_genes(adata, registry["field_registries"]["X"]["state_registry"]["column_names"])
             adata = aligned.copy() if aligned is not adata else adata
-        return super().load(dir_path, adata, **kwargs)
+        model = super().load(dir_path, adata, **kwargs)
+        if model.adata is not None:
+            check_attached(model)
+        return model
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{name}={value!r}" for name, value in self._description.items())
@@ -412,7 +419,10 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         )
 
     @torch.inference_mode()
-    def _embed(self, reader: RowReader, cells: np.ndarray, *, batch_size: int = 1024, **output: bool) -> np.ndarray:
+    def _embed(
+        self, reader: RowReader, cells: np.ndarray, *, batch_size: int | None = None, **output: bool
+    ) -> np.ndarray:
+        batch_size = as_count(1024 if batch_size is None else batch_size, "batch_size")
         self.module.eval()
         parts = []
         for start in range(0, max(cells.size, 1), batch_size):
@@ -428,29 +438,18 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
             drawn = torch.randperm(len(pairs))[:MAX_PAIRS]
             pairs = pairs[np.sort(drawn.numpy())]
         if len(pairs):
-            h_nd = self._embed(RowReader(self._expression(None)), cells)
+            h_nd = self._embed(RowReader(self._expression()), cells)
             self.module.readout.fit(h_nd, np.searchsorted(cells, pairs), batch[cells])
 
     def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
         if use_rep is not None:
             return graph.representation(self.adata, use_rep=use_rep)
-        csr, _ = RowReader(self._expression(None)).read(np.arange(self.adata.n_obs))
+        csr, _ = RowReader(self._expression()).read(np.arange(self.adata.n_obs))
         # one cell, or one gene, has no components
         return graph.representation(AnnData(csr)) if min(csr.shape) > 1 else csr.toarray()
 
-    def _expression(self, adata: AnnData | None) -> Any:
-        if adata is None and self.adata is None:
-            raise ValueError("The model was loaded without cells: pass `adata`.")
-        if adata is None or adata is self.adata:
-            return self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        names = self.get_var_names()
-        aligned = align_genes(adata, names)
-        layer = self.registry["setup_args"]["layer"]
-        if layer is not None and layer not in aligned.layers:
-            raise KeyError(f"The model uses `layers[{layer!r}]`, which `adata` lacks; found {list(aligned.layers)}.")
-        x = aligned.X if layer is None else aligned.layers[layer]
-        check_expression(x, name="adata.X" if layer is None else f"adata.layers[{layer!r}]")
-        return x
+    def _expression(self) -> Any:
+        return self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
 
 
 show_signature(CLModel)

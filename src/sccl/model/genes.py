@@ -10,7 +10,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from sccl.pp.blocks import blocks
+from sccl.inputs.blocks import blocks
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -12,8 +12,10 @@ from anndata import AnnData
 from scvi.model.base import BaseModelClass
 from torch import nn
 
-from sccl.model.genes import align_genes, fill_genes
-from sccl.model.likeness import check_likeness, describe
+from sccl.dataloaders import RowReader
+from sccl.inputs.anndata import check_anndata
+from sccl.model.cells import read_cells
+from sccl.model.genes import fill_genes
 
 if TYPE_CHECKING:
     from sccl.model.clmodel import CLModel
@@ -74,7 +76,9 @@ class ReferenceModel(BaseModelClass):
         >>> query.obsm["X_cl"] = model.map_query(query)
         """
         self._check_if_trained(warn=False)
-        return self.get_latent_representation(align_query(self, adata_query, min_overlap), batch_size=batch_size)
+        x, _ = read_cells(self, adata_query, min_overlap=min_overlap, what="adata_query")
+        reader = RowReader(x)
+        return self._embed(reader, np.arange(reader.shape[0]), batch_size=batch_size)
 
     @classmethod
     def prepare_query_anndata(
@@ -124,6 +128,7 @@ class ReferenceModel(BaseModelClass):
             var_names = pd.Index(reference_model.get_var_names())
         if return_reference_var_names:
             return var_names
+        check_anndata(adata)
         if inplace and (adata.is_view or adata.isbacked):
             what = "a view of another AnnData" if adata.is_view else "backed by a file"
             raise ValueError(f"`adata` is {what}, which would be changed: pass a copy, or `inplace=False`.")
@@ -196,7 +201,7 @@ class ReferenceModel(BaseModelClass):
         is_saved = isinstance(reference_model, str | Path)
         reference: Any = cls.load(str(reference_model), adata=False, **where) if is_saved else reference_model
         reference._check_if_trained(warn=False)
-        _check_preprocessing(reference, adata, align_genes(adata, reference.get_var_names()))
+        read_cells(reference, adata)
         with TemporaryDirectory() as folder:
             reference.save(folder, overwrite=True)
             model = cls.load(folder, adata, **where)
@@ -210,7 +215,7 @@ class ReferenceModel(BaseModelClass):
 
     def _before_training(self) -> None:
         if self.input_ is None:
-            self.input_ = describe(self._expression(None), _record(self, self.adata))
+            self.input_ = self.adata_manager.registered.description
         if self._may_move:
             self.module.readout.reset()
         else:
@@ -218,31 +223,3 @@ class ReferenceModel(BaseModelClass):
             for layer in self.module.encoder:
                 if isinstance(layer, nn.BatchNorm1d):
                     layer.requires_grad_(True)
-
-
-def align_query(model: CLModel, adata: AnnData, min_overlap: float) -> AnnData:
-    """Return new cells with the genes of a model, after their preprocessing was found to be that of its cells.
-
-    Genes that were not measured are zeros; see :meth:`ReferenceModel.map_query` for all else.
-    """
-    if not isinstance(adata, AnnData):
-        raise TypeError(f"The query must be an AnnData, found {type(adata).__name__}; of a MuData pass one modality.")
-    aligned = fill_genes(adata, model.get_var_names(), min_overlap=min_overlap)
-    _check_preprocessing(model, adata, aligned)
-    return aligned
-
-
-def _check_preprocessing(model: CLModel, adata: AnnData, aligned: AnnData) -> None:
-    x = model._expression(aligned)
-    if model.input_ is not None:  # a model of an earlier version does not know
-        measured = np.asarray(aligned.var_names.isin(adata.var_names))
-        layer = model.registry["setup_args"]["layer"]
-        name = "The query's X" if layer is None else f"The query's layers[{layer!r}]"
-        check_likeness(x, _record(model, adata), model.input_, measured=measured, name=name)
-
-
-def _record(model: CLModel, adata: AnnData) -> dict[str, Any] | None:
-    """Return what ``sccl.pp.preprocess`` noted, if it made the matrix that the model reads."""
-    if model.registry["setup_args"]["layer"] is not None:
-        return None
-    return adata.uns.get("sccl", {}).get("preprocess")

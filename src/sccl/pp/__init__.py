@@ -1,6 +1,6 @@
 """What goes in? Counts are checked, kept, normalised and cut to the informative genes."""
 
-from sccl.pp.expression import check_expression
+from sccl.inputs.expression import check_expression
 from sccl.pp.preprocess import preprocess
 
 __all__ = ["check_expression", "preprocess"]

@@ -6,11 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sccl.pp.blocks import as_dense, blocks
-from sccl.pp.expression import check_expression, first_place, place
-
-LOG_CEILING = 20
-"""No logarithm of a count per 10,000 or per million reaches it; non-integers below it look log-transformed."""
+from sccl.inputs.blocks import as_dense, blocks
+from sccl.inputs.expression import LARGEST_LOG, check_expression, first_place, place
 
 
 def check_counts(x: Any, *, name: str, obs_names: Sequence[str], var_names: Sequence[str], advice: str) -> None:
@@ -21,7 +18,7 @@ def check_counts(x: Any, *, name: str, obs_names: Sequence[str], var_names: Sequ
     ValueError
         If a value is NaN, infinite, negative or not an integer. `advice` closes the message.
     """
-    check_expression(x, name=name, obs_names=obs_names, var_names=var_names)
+    check_expression(x, name=name, obs_names=obs_names, var_names=var_names, hint=f" {advice[0].upper()}{advice[1:]}")
     if x.dtype.kind != "f":
         return
     found = first_place(x, lambda values: values != np.rint(values))
@@ -33,7 +30,7 @@ def check_counts(x: Any, *, name: str, obs_names: Sequence[str], var_names: Sequ
     guess = ""
     if totals.size > 1 and np.allclose(totals, totals[0], rtol=1e-3):
         guess = f", every cell sums to {totals[0]:.6g}: looks normalised"
-    elif largest < LOG_CEILING:
+    elif largest <= LARGEST_LOG:
         guess = ": looks log-transformed"
     raise ValueError(
         f"{name} holds non-integers, e.g. {value:.3g} at {place(cell, gene, obs_names, var_names)}; "

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sccl.pp.blocks import blocks
+from sccl.inputs.blocks import blocks
 
 
 def log_normalize(counts: Any, *, target_sum: float) -> tuple[Any, np.ndarray]:

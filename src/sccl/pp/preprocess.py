@@ -1,6 +1,5 @@
 """From raw counts to what the models read."""
 
-import difflib
 import warnings
 from numbers import Integral, Real
 from typing import Any
@@ -8,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 
+from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
+from sccl.inputs.columns import check_complete, column_of
+from sccl.inputs.expression import IN_FILES, matrix_of, raw_hint
 from sccl.pp.counts import as_counts, check_counts, same_counts
 from sccl.pp.normalize import log_normalize
 from sccl.pp.variable import highly_variable
@@ -22,12 +23,14 @@ def preprocess(
     n_top_genes: int | None = 4000,
     target_sum: float = 1e4,
     layer: str | None = None,
+    keep_raw: bool = True,
 ) -> None:
     """Turn raw counts into normalised log expression of the highly variable genes, in place.
 
-    Afterwards ``adata`` holds the chosen genes only, with their counts in ``layers["counts"]`` and
-    ``log1p(counts / total * target_sum)`` in ``X``, where the total of a cell is taken over all its genes. All is
-    checked before anything is changed: after an error ``adata`` is as it was.
+    Afterwards ``adata`` holds the chosen genes, with their counts in ``layers["counts"]`` and
+    ``log1p(counts / total * target_sum)`` in ``X``, where the total of a cell is taken over all its genes. The logarithms of
+    all genes are in ``adata.raw``, where scanpy's plots and tests for markers look for genes by default. All is checked
+    before anything is changed: after an error ``adata`` is as it was.
 
     Parameters
     ----------
@@ -37,7 +40,7 @@ def preprocess(
     batch_key
         Column of ``adata.obs`` with the experimental batch of each cell. Genes are then chosen within each batch and
         merged by votes, so that genes which merely differ between batches are not preferred. Batches with fewer than 10
-        cells have no vote (unless all are that small; then all cells are ranked together).
+        cells have no vote (unless all are that small; then all cells are ranked together). Values are compared as text.
     n_top_genes
         Genes to keep, at least 1. None keeps all, and so does a number not below the number of genes. Where genes
         cannot be ranked (a single cell, or genes that do not vary), the most expressed ones are kept.
@@ -45,6 +48,10 @@ def preprocess(
         The total every cell is scaled to before the logarithm, > 0.
     layer
         Layer that holds the raw counts; None takes ``adata.X``.
+    keep_raw
+        Keep the logarithms of all genes in ``adata.raw``. False: genes that are not chosen are gone, which saves memory where
+        there are very many cells. Nothing is kept twice: where all genes are chosen, or ``adata.raw`` is there already, it
+        stays as it is.
 
     Returns
     -------
@@ -54,8 +61,12 @@ def preprocess(
         Float32 log expression: CSR if the counts were sparse, dense if they were dense. Cells without counts stay zero.
     ``adata.layers["counts"]``
         The counts, same format as ``X``, same values and dtype as given (booleans become float32).
+    ``adata.raw``
+        Float32 log expression of all genes, see `keep_raw`.
+    ``adata.var["highly_variable"]``
+        True: the genes are chosen. In ``adata.raw.var`` it says which of all genes are.
     ``adata.uns["sccl"]["preprocess"]``
-        The parameters above.
+        The parameters above that decide the values.
     ``adata.uns["log1p"]``
         As scanpy sets it, so that its functions know ``X`` is a natural logarithm.
 
@@ -63,8 +74,8 @@ def preprocess(
     ------
     ValueError
         If ``adata`` is a view, backed, empty or already preprocessed; if names of cells or genes repeat; if the values
-        are not counts (NaN, infinite, negative or non-integer; the message names the first cell and gene); if a batch
-        label is missing; if ``layers["counts"]`` exists with other values; if a parameter is out of range.
+        are not counts (NaN, infinite, negative or non-integer; the message names the first cell and gene), or masked, or of a
+        damaged sparse matrix; if a batch label is missing; if ``layers["counts"]`` exists with other values; if a parameter is out of range.
     KeyError
         If `batch_key` or `layer` does not exist.
     TypeError
@@ -85,11 +96,11 @@ def preprocess(
     >>> import sccl
     >>> adata = sccl.datasets.simulate()
     >>> sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=500)
-    >>> adata.shape
-    (2000, 500)
+    >>> adata.shape, adata.raw.shape
+    ((2000, 500), (2000, 2000))
     """
     _check_adata(adata)
-    _check_parameters(n_top_genes=n_top_genes, target_sum=target_sum)
+    _check_parameters(n_top_genes=n_top_genes, target_sum=target_sum, keep_raw=keep_raw)
     batches = _batch_codes(adata, batch_key)
     source = _raw_counts(adata, layer)
 
@@ -97,7 +108,6 @@ def preprocess(
     keep = None
     if n_top_genes is not None and n_top_genes < adata.n_vars:
         keep = highly_variable(logged, n_top_genes=n_top_genes, batches=batches)
-        logged = logged[:, keep]
     if n_empty := int((totals == 0).sum()):
         warnings.warn(
             f"{n_empty} of {adata.n_obs} cells have no counts and stay zero; "
@@ -108,9 +118,13 @@ def preprocess(
 
     # Nothing was changed up to here, and nothing below can refuse.
     del source
+    adata.var["highly_variable"] = True if keep is None else keep
     if keep is not None:
+        if keep_raw and adata.raw is None:
+            adata.raw = AnnData(logged, var=adata.var.copy())
+        logged = logged[:, keep]
         adata._inplace_subset_var(keep)  # what scanpy uses for subset=True; AnnData has no public way
-    counts = as_counts(_matrix(adata, layer))
+    counts = as_counts(adata.X if layer is None else adata.layers[layer])
     adata.layers["counts"] = counts if layer in (None, "counts") else counts.copy()
     adata.X = logged
     adata.uns["log1p"] = {"base": None}
@@ -119,67 +133,48 @@ def preprocess(
 
 
 def _check_adata(adata: AnnData) -> None:
-    if not isinstance(adata, AnnData):
-        raise TypeError(f"adata must be an AnnData, got {type(adata).__name__}; of a MuData pass one modality.")
+    check_anndata(adata)
     if adata.isbacked:
         raise ValueError("adata is backed by a file, which would be changed; pass adata.to_memory().")
     if adata.is_view:
         raise ValueError("adata is a view of another AnnData; make it its own first: adata = adata.copy().")
-    if done := adata.uns.get("sccl", {}).get("preprocess"):
+    if done := record_of(adata):
         parameters = ", ".join(f"{key}={value!r}" for key, value in done.items())
         raise ValueError(
             f"adata was already preprocessed ({parameters}); its counts are in layers['counts']. To do it again with "
             "the genes it has: adata.X = adata.layers['counts'].copy(); del adata.uns['sccl']['preprocess']."
         )
-    if 0 in adata.shape:
-        raise ValueError(f"adata has {adata.n_obs} cells and {adata.n_vars} genes; at least one of each is needed.")
-    for axis, names in (("obs", adata.obs_names), ("var", adata.var_names)):
-        if not names.is_unique:
-            repeated = names[names.duplicated()].unique()
-            raise ValueError(
-                f"adata.{axis}_names must be unique; {len(repeated)} repeat, e.g. {str(repeated[0])!r}. "
-                f"Call adata.{axis}_names_make_unique()."
-            )
+    check_shape_and_names(adata)
 
 
-def _check_parameters(*, n_top_genes: int | None, target_sum: float) -> None:
+def _check_parameters(*, n_top_genes: int | None, target_sum: float, keep_raw: bool) -> None:
     if n_top_genes is not None and (
         isinstance(n_top_genes, bool) or not isinstance(n_top_genes, Integral) or n_top_genes < 1
     ):
         raise ValueError(f"n_top_genes must be an integer of at least 1, or None to keep all; got {n_top_genes!r}.")
     if isinstance(target_sum, bool) or not isinstance(target_sum, Real) or not 0 < target_sum < np.inf:
         raise ValueError(f"target_sum must be a finite number above 0, got {target_sum!r}; 1e4 is usual.")
+    if not isinstance(keep_raw, bool | np.bool_):
+        raise ValueError(f"keep_raw must be True or False, got {keep_raw!r}.")
 
 
 def _batch_codes(adata: AnnData, batch_key: str | None) -> np.ndarray | None:
     """Batch of each cell as an integer from 0; None without batches."""
     if batch_key is None:
         return None
-    if batch_key not in adata.obs:
-        raise KeyError(f"batch_key={batch_key!r} is not a column of adata.obs{_alternatives(batch_key, adata.obs)}")
-    codes, _ = pd.factorize(adata.obs[batch_key])
-    if n_missing := int((codes < 0).sum()):
-        raise ValueError(
-            f"adata.obs[{batch_key!r}] is missing for {n_missing} of {adata.n_obs} cells, first for cell "
-            f"{str(adata.obs_names[np.argmax(codes < 0)])!r}; label these cells or remove them."
-        )
-    return codes
+    column = column_of(adata, batch_key, "batch_key")
+    check_complete(column, batch_key, "batch_key")
+    return pd.factorize(column)[0]
 
 
 def _raw_counts(adata: AnnData, layer: str | None) -> Any:
     """Find the matrix that holds the counts, and make sure that it does."""
-    if layer is not None and layer not in adata.layers:
-        raise KeyError(f"layer={layer!r} is not in adata.layers{_alternatives(layer, _layer_names(adata))}")
-    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    x = _matrix(adata, layer)
-    others = [other for other in _layer_names(adata) if other != layer]
+    x, name = matrix_of(adata, layer)
+    others = [str(other) for other in adata.layers.keys() if other not in (layer, None)]
     advice = f"if a layer holds them, pass layer=... (there are {others})." if others else "no other layer is there."
-    if x is None:
-        raise ValueError(f"adata.X is None; preprocess needs raw counts: {advice}")
-    if not (isinstance(x, np.ndarray) or sparse.issparse(x)):
-        raise ValueError(
-            f"{name} is a {type(x).__name__}, not a NumPy array or SciPy sparse matrix; pass adata.to_memory()."
-        )
+    advice += raw_hint(adata)
+    if isinstance(x, IN_FILES):
+        raise ValueError(f"{name} is a {type(x).__name__}, which lies in a file; pass adata.to_memory().")
     check_counts(x, name=name, obs_names=adata.obs_names, var_names=adata.var_names, advice=advice)
     if layer != "counts" and "counts" in adata.layers and not same_counts(x, adata.layers["counts"]):
         raise ValueError(
@@ -187,17 +182,3 @@ def _raw_counts(adata: AnnData, layer: str | None) -> Any:
             "pass layer='counts' to use it, or delete it."
         )
     return x
-
-
-def _matrix(adata: AnnData, layer: str | None) -> Any:
-    return adata.X if layer is None else adata.layers[layer]
-
-
-def _layer_names(adata: AnnData) -> list[str]:
-    return [name for name in adata.layers.keys() if name is not None]  # AnnData may list X itself as None
-
-
-def _alternatives(wanted: str, available: Any) -> str:
-    names = [str(name) for name in available]
-    nearest = difflib.get_close_matches(str(wanted), names, n=1)
-    return (f"; did you mean {nearest[0]!r}?" if nearest else ";") + f" There are {names}."

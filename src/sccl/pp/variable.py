@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sccl.pp.blocks import as_dense, blocks
+from sccl.inputs.blocks import as_dense, blocks
 
 MIN_CELLS = 10
 """Batches with fewer cells have no say: a variance over a handful of cells ranks noise."""
