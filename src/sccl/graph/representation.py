@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from sccl.graph.inputs import as_count, as_matrix
+from sccl.graph.inputs import as_matrix
+from sccl.inputs import as_count
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sccl import graph
 from sccl.augment.csr import as_csr
-from sccl.graph.inputs import as_count, check_choice
+from sccl.inputs import as_count, check_choice
 from sccl.mapping.space import voting_space
 from sccl.mapping.unknown import is_unknown, sample_reference
 from sccl.mapping.votes import vote
