@@ -655,9 +655,9 @@ def test_batches_that_do_not_label_every_cell_are_refused(call, batches, message
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x, b: graph.knn(x, k=0), "`k` must be at least 1; found 0"),
-        (lambda x, b: graph.knn(x, k=2.5), "`k` must be an integer"),
-        (lambda x, b: graph.knn(x, metric="manhattan"), "`metric` must be one of 'cosine', 'euclidean'; found 'manh"),
+        (lambda x, b: graph.knn(x, k=0), "`k` must be a whole number of at least 1, found 0"),
+        (lambda x, b: graph.knn(x, k=2.5), "`k` must be a whole number"),
+        (lambda x, b: graph.knn(x, metric="manhattan"), "`metric` must be one of 'cosine', 'euclidean', found 'manh"),
         (lambda x, b: graph.knn(x, method="hnsw"), "`method` must be one of 'auto', 'exact', 'annoy'"),
         (lambda x, b: graph.knn(x, n_trees=0), "`n_trees`"),
         (lambda x, b: graph.knn(x, n_jobs=0), "`n_jobs`"),

@@ -483,7 +483,7 @@ def test_a_fine_tuned_model_may_embed_the_query(learned):
         ({"labels_key": "celltype"}, KeyError, "`labels_key`: 'celltype' is not in reference.obs"),
         ({"labels_key": "missing"}, ValueError, "1 of 600 reference cells have no"),
         ({"labels_key": "named"}, ValueError, "labelled 'unknown'"),
-        ({"k": 0}, ValueError, "`k` must be at least 1"),
+        ({"k": 0}, ValueError, "`k` must be a whole number of at least 1"),
         ({"metric": "manhattan"}, ValueError, "`metric` must be one of 'cosine'"),
         ({"min_overlap": 2}, ValueError, "min_overlap"),
     ],

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sccl.graph.inputs import as_count, as_pairs, as_rows
+from sccl.graph.inputs import as_pairs, as_rows
+from sccl.inputs import as_count
 
 
 class Adjacency(NamedTuple):

@@ -1,7 +1,5 @@
 """What every function of this room asks of its arguments, checked before any work is done."""
 
-import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,20 +58,3 @@ def as_pairs(pairs: Any, n_cells: int) -> np.ndarray:
     if rows.shape[1] != 2:
         raise ValueError(f"`pairs` has shape {rows.shape}; expected (n_pairs, 2).")
     return rows
-
-
-def as_count(value: Any, name: str) -> int:
-    """`value` as an integer of at least one."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise ValueError(f"`{name}` must be an integer of at least 1; found {value!r}.") from None
-    if count < 1:
-        raise ValueError(f"`{name}` must be at least 1; found {count}.")
-    return count
-
-
-def check_choice(value: Any, name: str, choices: Sequence[str]) -> None:
-    """Raise unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}; found {value!r}.")

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from sccl.graph.inputs import as_count, as_matrix
+from sccl.graph.inputs import as_matrix
 from sccl.graph.search import Method, Metric, Search
+from sccl.inputs import as_count
 
 
 def knn(

@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sccl.graph.inputs import as_codes, as_count, as_matrix, check_choice
+from sccl.graph.inputs import as_codes, as_matrix
 from sccl.graph.refine import refine_pairs
 from sccl.graph.search import Method, Metric, Search
 from sccl.graph.spaces import cca, centered
+from sccl.inputs import as_count, check_choice
 
 Space = Literal["centered", "cca", "given"]
 

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from sccl.graph.exact import directions
-from sccl.graph.inputs import as_matrix, as_pairs, check_choice
+from sccl.graph.inputs import as_matrix, as_pairs
 from sccl.graph.search import Metric
+from sccl.inputs import check_choice
 
 # A mixture of two normal distributions has five parameters: fewer pairs than this say nothing about it.
 FEWEST_PAIRS = 10

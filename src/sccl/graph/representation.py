@@ -5,10 +5,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from sccl.graph.inputs import as_count, as_matrix
+from sccl.graph.inputs import as_matrix
+from sccl.inputs import as_count, check_anndata
+from sccl.inputs.expression import IN_FILES, matrix_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+# The square of what is larger does not fit float32.
+LARGEST = 1e18
 
 
 def representation(adata: "AnnData", *, use_rep: str | None = None, n_comps: int = 50, seed: int = 0) -> np.ndarray:
@@ -38,6 +44,7 @@ def representation(adata: "AnnData", *, use_rep: str | None = None, n_comps: int
     ValueError
         If ``adata.X`` is missing, has fewer than two cells or genes, or the values are not finite.
     """
+    check_anndata(adata)
     if use_rep is not None:
         if use_rep not in adata.obsm:
             found = ", ".join(map(repr, adata.obsm)) or "nothing"
@@ -49,7 +56,8 @@ def representation(adata: "AnnData", *, use_rep: str | None = None, n_comps: int
         raise ValueError("`adata.X` is None; store expression there or name a representation with `use_rep`.")
     if min(adata.shape) < 2:
         raise ValueError(f"`adata` is {adata.shape[0]} cells x {adata.shape[1]} genes; components need two of each.")
-    return _principal_components(adata.to_memory().X if adata.isbacked else adata.X, n_comps, seed)
+    x, _ = matrix_of(adata, None)
+    return _principal_components(adata.to_memory().X if isinstance(x, IN_FILES) else x, n_comps, seed)
 
 
 def _principal_components(x: np.ndarray | sparse.spmatrix, n_comps: int, seed: int) -> np.ndarray:
@@ -57,10 +65,10 @@ def _principal_components(x: np.ndarray | sparse.spmatrix, n_comps: int, seed: i
 
     if sparse.issparse(x):
         x = sparse.csr_matrix(x, dtype=np.float32)
-        if not np.isfinite(x.data).all():
-            raise ValueError("`adata.X` holds NaN, infinite or too large values; remove or impute them.")
     else:
         x = as_matrix(x, "adata.X")
+    if not (abs(x) if sparse.issparse(x) else np.abs(x)).max() < LARGEST:
+        raise ValueError("`adata.X` holds NaN, infinite or too large values; remove or impute them.")
     n_comps = min(n_comps, min(x.shape) - 1)
     if abs(x.max(axis=0) - x.min(axis=0)).sum() == 0:  # all cells are equal: the solver has nothing to start from
         return np.zeros((x.shape[0], n_comps), dtype=np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sccl.graph.approximate import annoy_search
 from sccl.graph.exact import exact_choice, exact_search
-from sccl.graph.inputs import as_count, check_choice
+from sccl.inputs import as_count, check_choice
 
 Metric = Literal["cosine", "euclidean"]
 Method = Literal["auto", "exact", "annoy"]

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from sccl.graph.inputs import as_count, as_matrix
+from sccl.graph.inputs import as_matrix
+from sccl.inputs import as_count
 
 
 def centered(x1: Any, x2: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from sccl.graph.averages import mean_over
 from sccl.graph.exact import factors
-from sccl.graph.inputs import as_count, as_matrix
+from sccl.graph.inputs import as_matrix
 from sccl.graph.search import Metric, Search
+from sccl.inputs import as_count
 
 # A cell is judged together with this share of the cells, those nearest to it, at least with so many.
 SMOOTHED = 0.015

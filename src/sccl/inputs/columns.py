@@ -1,71 +1,103 @@
-"""Columns of ``obs`` with batches or labels, which are compared as text."""
+"""The columns of ``obs`` that name a cell's batch or its label."""
+
+from __future__ import annotations
 
 from difflib import get_close_matches
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 
-def column_of(adata: AnnData, key: str, argument: str, *, what: str = "adata") -> pd.Series:
-    """Return a column of ``obs`` as text.
+def as_text(column: Any) -> np.ndarray:
+    """Return a column's values as text, by which batches and labels are compared.
 
-    Whole numbers, booleans and text that look alike are alike: files turn one into the other.
+    The same batches may be whole numbers in one file, text in another and a categorical in the third. A number reads as it
+    is written; a whole one has no decimals, whatever its type, for missing values turn a column of whole numbers into
+    floats: ``1``, ``1.0`` and ``"1"`` are one batch.
 
     Parameters
     ----------
-    adata
-        Cells; left as they are.
-    key
-        Name of the column.
-    argument
-        Name of the argument that ``key`` was, for messages.
-    what
-        What messages call ``adata``.
+    column
+        Series, categorical or array of one dimension.
 
     Returns
     -------
-    Text, and missing values as they were, indexed like ``obs``.
-
-    Raises
-    ------
-    KeyError
-        If there is no such column; the message has the nearest one.
-    ValueError
-        If the column stands more than once.
+    Object array of str, shape ``(n_cells,)``; None where the value is missing (None, NaN, NA, NaT).
     """
-    if key not in adata.obs:
-        names = [str(name) for name in adata.obs]
-        nearest = get_close_matches(str(key), names, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-        raise KeyError(f"`{argument}`: {key!r} is not in {what}.obs, which holds {names}{hint}")
-    column: Any = adata.obs[key]
-    if isinstance(column, pd.DataFrame):
-        raise ValueError(f"`{argument}`: {what}.obs has {column.shape[1]} columns {key!r}; rename or drop all but one.")
-    return as_text(column)
-
-
-def as_text(values: Any) -> pd.Series:
-    """Return values as text; missing ones (None, NaN, NA) as None."""
-    column = pd.Series(values)
-    is_missing = column.isna().to_numpy()
-    text = np.array([str(value) for value in column], dtype=object)
-    text[is_missing] = None
-    return pd.Series(text, index=column.index, dtype=object)
-
-
-def check_complete(column: pd.Series, key: str, argument: str, *, what: str = "adata") -> None:
-    """Refuse a column with missing values.
-
-    Raises
-    ------
-    ValueError
-        Saying how many there are, and the first one's cell.
-    """
-    is_missing = column.isna().to_numpy()
-    if is_missing.any():
-        raise ValueError(
-            f"`{argument}`: {int(is_missing.sum())} of {len(column)} cells have no value in {what}.obs[{key!r}], first "
-            f"{str(column.index[np.argmax(is_missing)])!r}: name it or remove these cells."
+    series = pd.Series(column)
+    if pd.api.types.infer_dtype(series, skipna=True).startswith("mixed"):  # 1 and True are equal
+        missing = series.isna()
+        return np.array(
+            [None if gap else _name(value) for value, gap in zip(series, missing, strict=True)], dtype=object
         )
+    codes, values = pd.factorize(series)
+    return np.array([*map(_name, values), None], dtype=object)[codes]
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+        return str(int(value))  # type: ignore[call-overload]
+    return str(value)
+
+
+def find_column(obs: pd.DataFrame, key: Any, argument: str) -> pd.Series:
+    """Return a column of ``obs``.
+
+    Parameters
+    ----------
+    obs
+        One row per cell.
+    key
+        The column's name.
+    argument
+        What the argument is called that holds it, for the message.
+
+    Raises
+    ------
+    TypeError
+        If ``key`` is no name.
+    KeyError
+        If there is no such column; the message has the nearest, and all others.
+    ValueError
+        If there are several.
+    """
+    if not isinstance(key, str):
+        several = isinstance(key, list | tuple) and all(isinstance(one, str) for one in key) and len(key) > 1
+        advice = (
+            f"make one of them, adata.obs['combined'] = adata.obs[{list(key)}].astype(str).agg('_'.join, axis=1)."
+            if several
+            else f"found {type(key).__name__}."
+        )
+        raise TypeError(f"`{argument}` must be the name of one column of adata.obs: {advice}")
+    if key not in obs:
+        nearest = get_close_matches(key, list(map(str, obs)), n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+        raise KeyError(f"`{argument}`: {key!r} is not in adata.obs, which holds {list(obs)}{hint}")
+    column = obs[key]
+    if isinstance(column, pd.DataFrame):
+        raise ValueError(
+            f"`{argument}`: adata.obs holds {column.shape[1]} columns that are called {key!r}: rename all but one."
+        )
+    return column
+
+
+def find_complete(obs: pd.DataFrame, key: Any, argument: str) -> np.ndarray:
+    """Return a column of ``obs`` as text, see :func:`find_column` and :func:`as_text`, in which no cell lacks a value.
+
+    Raises
+    ------
+    TypeError, KeyError, ValueError
+        If there is no such column, or if values are missing: how many, and the first cell.
+    """
+    names = as_text(find_column(obs, key, argument))
+    missing = pd.isna(names)
+    if missing.any():
+        raise ValueError(
+            f"`{argument}`: {np.count_nonzero(missing)} of {len(names)} cells have no value in obs[{key!r}], first "
+            f"{str(obs.index[np.argmax(missing)])!r}: name it, or leave these cells out."
+        )
+    return names

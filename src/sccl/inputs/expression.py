@@ -55,7 +55,7 @@ def matrix_of(adata: AnnData, layer: str | None, *, what: str = "adata") -> tupl
 
 
 def check_readable(x: Any, *, name: str) -> None:
-    """Refuse what cannot be read as cells × genes: other kinds of arrays, masks, and damaged sparse matrices.
+    """Refuse what cannot be read as numbers, cells × genes: other kinds of arrays, masks, and damaged sparse matrices.
 
     Raises
     ------
@@ -73,6 +73,8 @@ def check_readable(x: Any, *, name: str) -> None:
         )
     if len(x.shape) != 2:
         raise ValueError(f"{name} has {len(x.shape)} dimensions; cells × genes are two.")
+    if np.dtype(x.dtype).kind not in "biuf":
+        raise ValueError(f"{name} holds values of dtype {x.dtype}; expression must be real numbers.")
     if sparse.issparse(x):
         check_indices(x, name)
 
@@ -116,8 +118,6 @@ def check_expression(
     >>> sccl.pp.check_expression(np.array([[0.0, 2.5]]))
     """
     check_readable(x, name=name)
-    if np.dtype(x.dtype).kind not in "biuf":
-        raise ValueError(f"{name} holds values of dtype {x.dtype}; expression must be real numbers.")
     found = first_place(x, lambda values: ~((values >= 0) & (values < np.inf)))
     if found is None:
         return

@@ -11,9 +11,7 @@ from scipy.sparse import diags_array
 
 from sccl import graph
 from sccl.dataloaders import RowReader
-from sccl.graph.inputs import as_count, check_choice
-from sccl.inputs.anndata import check_anndata
-from sccl.inputs.columns import check_complete, column_of
+from sccl.inputs import as_count, as_text, check_anndata, check_choice, find_column, find_complete
 from sccl.inputs.csr import as_csr
 from sccl.mapping.space import voting_space
 from sccl.mapping.unknown import is_unknown, sample_reference
@@ -126,8 +124,9 @@ def transfer_labels(
     check_choice(metric, "metric", ("cosine", "euclidean"))
     if query.is_view:
         raise ValueError("`query` is a view of another AnnData, and gets new columns: pass a copy, `query.copy()`.")
-    if not query.n_obs:
-        raise ValueError("`query` has no cells.")
+    for name, cells in (("reference", reference), ("query", query)):
+        if not cells.n_obs:
+            raise ValueError(f"`{name}` has no cells.")
     x_query, measured = read_cells(model, query, min_overlap=min_overlap, what="query")
     x_ref, _ = read_cells(model, reference, what="reference")
     batch = _batches(model, reference)
@@ -157,13 +156,14 @@ def transfer_labels(
 
 def _labels(reference: AnnData, labels_key: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels as text, and the label of each reference cell as a number."""
-    column = column_of(reference, labels_key, "labels_key", what="reference")
-    if column.isna().any():
+    names = as_text(find_column(reference.obs, labels_key, "labels_key"))
+    missing = pd.isna(names)
+    if missing.any():
         raise ValueError(
-            f"`labels_key`: {int(column.isna().sum())} of {reference.n_obs} reference cells have no {labels_key!r}: leave "
+            f"`labels_key`: {np.count_nonzero(missing)} of {reference.n_obs} reference cells have no {labels_key!r}: leave "
             f"them out, `reference[reference.obs[{labels_key!r}].notna()].copy()`."
         )
-    labels, codes = np.unique(column.to_numpy(), return_inverse=True)
+    labels, codes = np.unique(names, return_inverse=True)
     if UNKNOWN in labels:
         raise ValueError(
             f"`labels_key`: reference cells are labelled {UNKNOWN!r}, which is what query cells are called that are like "
@@ -183,6 +183,4 @@ def _batches(model: CLModel, reference: AnnData) -> np.ndarray:
             stacklevel=3,
         )
         return np.zeros(reference.n_obs, dtype=int)
-    column = column_of(reference, batch_key, "batch_key", what="reference")
-    check_complete(column, batch_key, "batch_key", what="reference")
-    return pd.factorize(column)[0]
+    return pd.factorize(find_complete(reference.obs, batch_key, "batch_key"))[0]

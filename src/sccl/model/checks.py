@@ -9,7 +9,7 @@ import numpy as np
 
 from sccl.augment.names import unknown
 from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
-from sccl.inputs.columns import check_complete, column_of
+from sccl.inputs.columns import find_column, find_complete
 from sccl.inputs.expression import matrix_of
 from sccl.inputs.fingerprint import Registered, fingerprint
 from sccl.model.likeness import check_cells, check_logarithms, describe
@@ -41,9 +41,7 @@ def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, lab
     check_shape_and_names(adata)
     for argument, key in (("batch_key", batch_key), ("labels_key", labels_key)):
         if key is not None:
-            column = column_of(adata, key, argument)
-            if argument == "batch_key":
-                check_complete(column, key, argument)
+            (find_complete if argument == "batch_key" else find_column)(adata.obs, key, argument)
     x, name = matrix_of(adata, layer)
     check_cells(x, adata, name=name)
     description = describe(x, record_of(adata) if layer is None else None)

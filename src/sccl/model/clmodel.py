@@ -19,7 +19,7 @@ from sccl import graph, module
 from sccl.augment import Compose, as_compose
 from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.dataloaders.manager import CellManager
-from sccl.graph.inputs import as_count
+from sccl.inputs import as_count
 from sccl.model.cells import check_attached, own_cells, read_cells
 from sccl.model.checks import as_row_numbers, check_setup, check_unknown
 from sccl.model.genes import align_genes

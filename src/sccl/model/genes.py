@@ -11,6 +11,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from sccl.inputs.blocks import blocks
+from sccl.inputs.expression import matrix_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -22,8 +23,11 @@ def find_genes(adata: AnnData, var_names: ArrayLike) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a gene that is asked for stands more than once in ``adata``.
+        If a gene that is asked for stands more than once in ``adata``, or if a matrix cannot be read.
     """
+    for layer in (None, *(name for name in adata.layers.keys() if name is not None)):
+        if layer is not None or adata.X is not None:
+            matrix_of(adata, layer)  # before a damaged one is cut
     found, wanted = pd.Index(adata.var_names), pd.Index(var_names)
     repeated = found[found.duplicated()].intersection(wanted)
     if len(repeated):

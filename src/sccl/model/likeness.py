@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # New cells may be twice as far from the usual total as the outermost percent of the known ones.
 SLACK = 2.0
+# From here on every float32 is a whole number.
+LARGEST_COUNT = 2.0**24
 
 
 def check_cells(x: Any, adata: AnnData, *, name: str, what: str = "adata") -> None:
@@ -113,7 +115,7 @@ def check_logarithms(description: dict[str, Any], *, name: str, target_sum: floa
     largest = description["largest"]
     options = "" if target_sum is None else f", n_top_genes=None, target_sum={target_sum:g}"
     advice = f"call `sccl.pp.preprocess(adata{options})` first."
-    if largest and description["whole"]:
+    if largest and description["whole"] and largest < LARGEST_COUNT:
         raise ValueError(
             f"{name} seems to hold raw counts (whole numbers up to {largest:.4g}), where models read log-expression: "
             f"{advice} After it, `X` is what they read, and `layers['counts']` keeps the counts."
@@ -157,7 +159,7 @@ def check_likeness(new: dict[str, Any], known: dict[str, Any] | None, *, measure
             "in one place: nothing can be said of them. If there are many, check which layer and which genes are read.",
             stacklevel=4,
         )
-    if known is None:
+    if known is None or not new["largest"]:
         return
     advice = f"begin with the raw counts and call `sccl.pp.preprocess(adata, n_top_genes=None, target_sum={target_sum or 1e4:g})`."
     if None not in (new["target_sum"], target_sum) and new["target_sum"] != target_sum:

@@ -134,6 +134,8 @@ class ReferenceModel(BaseModelClass):
             raise ValueError(f"`adata` is {what}, which would be changed: pass a copy, or `inplace=False`.")
         filled = fill_genes(adata, var_names, min_overlap=min_overlap)
         if not inplace:
+            if filled.isbacked:
+                return filled.to_memory()
             return filled.copy() if filled is adata or filled.is_view else filled
         if filled is not adata:
             adata._init_as_actual(filled.copy())  # what scvi-tools uses here; AnnData has no public way

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from lightly.loss import BarlowTwinsLoss
 from lightly.models.modules import BarlowTwinsProjectionHead
 
+from sccl.inputs import as_real, check_counts
 from sccl.module.architecture import Architecture, Projections, apply_to_both
-from sccl.module.ranges import check_weights, check_widths
 from sccl.module.single import at_least_two
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class BarlowTwins(Architecture):
 
     def __init__(self, n_latent: int, *, n_projection: int = 256, redundancy_weight: float = 0.005) -> None:
         super().__init__()
-        check_widths(n_latent=n_latent, n_projection=n_projection)
-        check_weights(redundancy_weight=redundancy_weight)
+        check_counts(n_latent=n_latent, n_projection=n_projection)
+        as_real(redundancy_weight, "redundancy_weight", "[0, ∞)")
         self.projector = BarlowTwinsProjectionHead(n_latent, n_projection, n_projection)
         self.criterion = BarlowTwinsLoss(redundancy_weight)
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
 
+from sccl.inputs import check_counts
 from sccl.module.architecture import Projections, apply_to_both
 from sccl.module.cosine import symmetric_negative_cosine
 from sccl.module.momentum import MomentumArchitecture
-from sccl.module.ranges import check_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,7 @@ class BYOL(MomentumArchitecture):
     def __init__(
         self, n_latent: int, *, n_hidden_head: int = 256, n_projection: int = 64, momentum: float = 0.99
     ) -> None:
-        check_widths(n_latent=n_latent, n_hidden_head=n_hidden_head, n_projection=n_projection)
+        check_counts(n_latent=n_latent, n_hidden_head=n_hidden_head, n_projection=n_projection)
         super().__init__(BYOLProjectionHead(n_latent, n_hidden_head, n_projection), momentum)
         self.predictor = BYOLPredictionHead(n_projection, n_hidden_head, n_projection)
 

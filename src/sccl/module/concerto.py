@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from sccl.inputs import as_real, check_counts
 from sccl.module.architecture import Architecture, Projections, apply_to_both
 from sccl.module.attention import AttentionEncoder
 from sccl.module.ntxent import nt_xent
-from sccl.module.ranges import check_dropout, check_positive, check_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,9 +57,9 @@ class Concerto(Architecture):
         temperature: float = 0.2,
     ) -> None:
         super().__init__()
-        check_widths(n_latent=n_latent, n_projection=n_projection, n_embedding=n_embedding)
-        check_dropout(projection_dropout=projection_dropout)
-        check_positive(temperature=temperature)
+        check_counts(n_latent=n_latent, n_projection=n_projection, n_embedding=n_embedding)
+        as_real(projection_dropout, "projection_dropout", "[0, 1)")
+        as_real(temperature, "temperature", "(0, ∞)")
         self.temperature, self.n_embedding = temperature, n_embedding
         self.projector = nn.Linear(n_latent, n_projection)
         self.teacher_projector = nn.Linear(n_latent, n_projection)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from lightly.loss import DCLLoss
 from lightly.models.modules import SimCLRProjectionHead
 
+from sccl.inputs import as_real, check_counts
 from sccl.module.architecture import Architecture, Projections, apply_to_both
-from sccl.module.ranges import check_positive, check_widths
 from sccl.module.single import at_least_two
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class DCL(Architecture):
 
     def __init__(self, n_latent: int, *, n_projection: int = 64, temperature: float = 0.5) -> None:
         super().__init__()
-        check_widths(n_latent=n_latent, n_projection=n_projection)
-        check_positive(temperature=temperature)
+        check_counts(n_latent=n_latent, n_projection=n_projection)
+        as_real(temperature, "temperature", "(0, ∞)")
         self.projector = SimCLRProjectionHead(n_latent, n_projection, n_projection)
         self.criterion = DCLLoss(temperature)
 

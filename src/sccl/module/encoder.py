@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from sccl.module.ranges import check_dropout, check_widths
+from sccl.inputs import as_real, check_counts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,9 +44,9 @@ class Encoder(nn.Sequential):
     ) -> None:
         widths = [*n_hidden] if isinstance(n_hidden, Sequence) else [n_hidden]
         for width in widths:
-            check_widths(n_hidden=width)
-        check_widths(n_latent=n_latent)
-        check_dropout(dropout_rate=dropout_rate)
+            check_counts(n_hidden=width)
+        check_counts(n_latent=n_latent)
+        as_real(dropout_rate, "dropout_rate", "[0, 1)")
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise([n_genes, *widths]):
             layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU()]

@@ -8,10 +8,10 @@ import torch
 from lightly.models.modules import MoCoProjectionHead
 from torch.nn import functional
 
+from sccl.inputs import as_real, check_counts
 from sccl.module.architecture import Projections, apply_to_both
 from sccl.module.momentum import MomentumArchitecture
 from sccl.module.queue import Queue
-from sccl.module.ranges import check_positive, check_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,8 +60,8 @@ class MoCo(MomentumArchitecture):
         momentum: float = 0.99,
         symmetric: bool = False,
     ) -> None:
-        check_widths(n_latent=n_latent, n_projection=n_projection, memory_bank_size=memory_bank_size)
-        check_positive(temperature=temperature)
+        check_counts(n_latent=n_latent, n_projection=n_projection, memory_bank_size=memory_bank_size)
+        as_real(temperature, "temperature", "(0, ∞)")
         super().__init__(MoCoProjectionHead(n_latent, n_projection, n_projection), momentum)
         self.temperature, self.symmetric = temperature, symmetric
         self.queue = Queue(memory_bank_size, n_projection)

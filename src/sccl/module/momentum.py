@@ -9,8 +9,8 @@ from lightly.models.utils import deactivate_requires_grad, update_momentum
 from lightly.utils.scheduler import cosine_schedule
 from torch import nn
 
+from sccl.inputs import as_real
 from sccl.module.architecture import Architecture
-from sccl.module.ranges import check_momentum
 
 if TYPE_CHECKING:
     from sccl.module.encoder import Encoder
@@ -37,7 +37,7 @@ class MomentumArchitecture(Architecture):
 
     def __init__(self, projector: nn.Module, momentum: float) -> None:
         super().__init__()
-        check_momentum(momentum=momentum)
+        as_real(momentum, "momentum", "[0, 1]")
         self.momentum = momentum
         self.projector = projector
         self.target_projector = frozen_copy(projector)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from lightly.models.modules import NNCLRPredictionHead, NNCLRProjectionHead
 
+from sccl.inputs import as_real, check_counts
 from sccl.module.architecture import Architecture, Projections, apply_to_both
 from sccl.module.ntxent import nt_xent
 from sccl.module.queue import Queue
-from sccl.module.ranges import check_positive, check_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,13 +56,13 @@ class NNCLR(Architecture):
         memory_bank_size: int = 2048,
     ) -> None:
         super().__init__()
-        check_widths(
+        check_counts(
             n_latent=n_latent,
             n_projection=n_projection,
             n_hidden_predictor=n_hidden_predictor,
             memory_bank_size=memory_bank_size,
         )
-        check_positive(temperature=temperature)
+        as_real(temperature, "temperature", "(0, ∞)")
         self.temperature = temperature
         self.projector = NNCLRProjectionHead(n_latent, n_projection, n_projection)
         self.predictor = NNCLRPredictionHead(n_projection, n_hidden_predictor, n_projection)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from lightly.models.modules import SimCLRProjectionHead
 
+from sccl.inputs import as_real, check_counts
 from sccl.module.architecture import Architecture, Projections, apply_to_both
 from sccl.module.ntxent import nt_xent
-from sccl.module.ranges import check_positive, check_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,8 +38,8 @@ class SimCLR(Architecture):
 
     def __init__(self, n_latent: int, *, n_projection: int = 64, temperature: float = 0.5) -> None:
         super().__init__()
-        check_widths(n_latent=n_latent, n_projection=n_projection)
-        check_positive(temperature=temperature)
+        check_counts(n_latent=n_latent, n_projection=n_projection)
+        as_real(temperature, "temperature", "(0, ∞)")
         self.temperature = temperature
         self.projector = SimCLRProjectionHead(n_latent, n_projection, n_projection)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from lightly.models.modules import SimSiamPredictionHead, SimSiamProjectionHead
 
+from sccl.inputs import check_counts
 from sccl.module.architecture import Architecture, Projections, apply_to_both
 from sccl.module.cosine import symmetric_negative_cosine
-from sccl.module.ranges import check_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +49,7 @@ class SimSiam(Architecture):
         n_hidden_predictor: int = 32,
     ) -> None:
         super().__init__()
-        check_widths(
+        check_counts(
             n_latent=n_latent,
             n_hidden_projector=n_hidden_projector,
             n_projection=n_projection,

@@ -8,9 +8,9 @@ import torch
 from lightly.loss import TiCoLoss
 from lightly.models.modules.heads import TiCoProjectionHead
 
+from sccl.inputs import as_real, check_counts
 from sccl.module.architecture import Projections
 from sccl.module.momentum import MomentumArchitecture
-from sccl.module.ranges import check_momentum, check_weights, check_widths
 from sccl.module.single import at_least_two
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ class TiCo(MomentumArchitecture):
         covariance_weight: float = 8.0,
         momentum: float = 0.99,
     ) -> None:
-        check_widths(n_latent=n_latent, n_hidden_projector=n_hidden_projector, n_projection=n_projection)
-        check_momentum(memory=memory)
-        check_weights(covariance_weight=covariance_weight)
+        check_counts(n_latent=n_latent, n_hidden_projector=n_hidden_projector, n_projection=n_projection)
+        as_real(memory, "memory", "[0, 1]")
+        as_real(covariance_weight, "covariance_weight", "[0, ∞)")
         super().__init__(TiCoProjectionHead(n_latent, n_hidden_projector, n_projection), momentum)
         self.criterion = TiCoLoss(memory, covariance_weight)
         # lightly keeps the covariance as an attribute that starts as None; as a buffer it moves and is saved.

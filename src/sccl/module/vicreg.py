@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from lightly.loss import VICRegLoss
 from lightly.models.modules.heads import VICRegProjectionHead
 
+from sccl.inputs import as_real, check_counts
 from sccl.module.architecture import Architecture, Projections, apply_to_both
-from sccl.module.ranges import check_weights, check_widths
 from sccl.module.single import at_least_two
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ class VICReg(Architecture):
         covariance_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        check_widths(n_latent=n_latent, n_hidden_projector=n_hidden_projector, n_projection=n_projection)
-        check_weights(
-            invariance_weight=invariance_weight, variance_weight=variance_weight, covariance_weight=covariance_weight
-        )
+        check_counts(n_latent=n_latent, n_hidden_projector=n_hidden_projector, n_projection=n_projection)
+        as_real(invariance_weight, "invariance_weight", "[0, ∞)")
+        as_real(variance_weight, "variance_weight", "[0, ∞)")
+        as_real(covariance_weight, "covariance_weight", "[0, ∞)")
         self.projector = VICRegProjectionHead(n_latent, n_hidden_projector, n_projection, num_layers=2)
         self.criterion = VICRegLoss(invariance_weight, variance_weight, covariance_weight)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
-from sccl.inputs.columns import check_complete, column_of
+from sccl.inputs.columns import find_complete
 from sccl.inputs.expression import IN_FILES, matrix_of, raw_hint
 from sccl.pp.counts import as_counts, check_counts, same_counts
 from sccl.pp.normalize import log_normalize
@@ -162,9 +162,7 @@ def _batch_codes(adata: AnnData, batch_key: str | None) -> np.ndarray | None:
     """Batch of each cell as an integer from 0; None without batches."""
     if batch_key is None:
         return None
-    column = column_of(adata, batch_key, "batch_key")
-    check_complete(column, batch_key, "batch_key")
-    return pd.factorize(column)[0]
+    return pd.factorize(find_complete(adata.obs, batch_key, "batch_key"))[0]
 
 
 def _raw_counts(adata: AnnData, layer: str | None) -> Any:
