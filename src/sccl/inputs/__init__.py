@@ -2,6 +2,15 @@
 
 from sccl.inputs.anndata import check_anndata
 from sccl.inputs.arguments import as_count, as_real, check_choice, check_counts, check_switch
-from sccl.inputs.columns import as_text
+from sccl.inputs.columns import as_text, find_column
 
-__all__ = ["as_count", "as_real", "as_text", "check_anndata", "check_choice", "check_counts", "check_switch"]
+__all__ = [
+    "as_count",
+    "as_real",
+    "as_text",
+    "check_anndata",
+    "check_choice",
+    "check_counts",
+    "check_switch",
+    "find_column",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,47 @@ def as_text(column: Any) -> np.ndarray:
 def _name(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+    if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def find_column(obs: pd.DataFrame, key: Any, argument: str) -> pd.Series:
+    """Return a column of ``obs``.
+
+    Parameters
+    ----------
+    obs
+        One row per cell.
+    key
+        The column's name.
+    argument
+        What the argument is called that holds it, for the message.
+
+    Raises
+    ------
+    TypeError
+        If ``key`` is no name.
+    KeyError
+        If there is no such column; the message has the nearest, and all others.
+    ValueError
+        If there are several.
+    """
+    if not isinstance(key, str):
+        several = isinstance(key, list | tuple) and all(isinstance(one, str) for one in key) and len(key) > 1
+        advice = (
+            f"make one of them, adata.obs['combined'] = adata.obs[{list(key)}].astype(str).agg('_'.join, axis=1)."
+            if several
+            else f"found {type(key).__name__}."
+        )
+        raise TypeError(f"`{argument}` must be the name of one column of adata.obs: {advice}")
+    if key not in obs:
+        nearest = get_close_matches(key, list(map(str, obs)), n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+        raise KeyError(f"`{argument}`: {key!r} is not in adata.obs, which holds {list(obs)}{hint}")
+    column = obs[key]
+    if isinstance(column, pd.DataFrame):
+        raise ValueError(
+            f"`{argument}`: adata.obs holds {column.shape[1]} columns that are called {key!r}: rename all but one."
+        )
+    return column

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 LARGEST_LOG_EXPRESSION = 15.0
 
 
-def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, labels_key: str | None) -> None:
+def check_setup(adata: AnnData, *, layer: str | None) -> None:
     """Refuse data that a model cannot be trained on.
 
     Raises
     ------
     KeyError
-        If a key does not exist.
+        If the layer does not exist.
     ValueError
-        If the data are a view, empty, stored by genes on disk, hold NaN, infinite or negative values, names that are not
-        unique, or cells without a batch.
+        If the data are a view, empty, stored by genes on disk, hold NaN, infinite or negative values, or names that are
+        not unique.
 
     Warns
     -----
@@ -50,17 +49,6 @@ def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, lab
             )
     if layer is not None and layer not in adata.layers:
         raise KeyError(f"`layer`: {layer!r} is not in adata.layers, which holds {list(adata.layers)}.")
-    for argument, key in (("batch_key", batch_key), ("labels_key", labels_key)):
-        if key is not None and key not in adata.obs:
-            nearest = get_close_matches(key, list(map(str, adata.obs)), n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-            raise KeyError(f"`{argument}`: {key!r} is not in adata.obs, which holds {list(adata.obs)}{hint}")
-    if batch_key is not None and adata.obs[batch_key].isna().any():
-        n_missing = int(adata.obs[batch_key].isna().sum())
-        raise ValueError(
-            f"`batch_key`: {n_missing} of {adata.n_obs} cells have no value in adata.obs[{batch_key!r}]: name their "
-            "batch or remove them."
-        )
     x = adata.X if layer is None else adata.layers[layer]
     name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     if x is None:
