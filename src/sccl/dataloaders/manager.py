@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
+import pandas as pd
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from sccl.dataloaders.rows import CellDataset
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from sccl.inputs.fingerprint import Registered
 
 
 class CellManager(AnnDataManager):
     """An :class:`~scvi.data.AnnDataManager` whose torch dataset knows which cells it returns.
+
+    It remembers which batch and label each cell had when it was registered: all setups, those of other models too, write to
+    the same columns of ``obs``. And it does not keep the data alive, for scvi-tools never forgets a manager.
 
     Attributes
     ----------
@@ -25,6 +32,49 @@ class CellManager(AnnDataManager):
     """
 
     registered: Registered
+    _adata: ref[AnnData] | None = None
+    _names: pd.Index
+    _codes: dict[str, np.ndarray]
+
+    @property
+    def adata(self) -> Any:
+        """The registered data. None before :meth:`register_fields`, and when nobody else holds them any more."""
+        return None if self._adata is None else self._adata()
+
+    @adata.setter
+    def adata(self, adata: AnnData | None) -> None:
+        self._adata = None if adata is None else ref(adata)
+
+    def register_fields(self, adata: AnnData, source_registry: dict | None = None, **transfer_kwargs: Any) -> None:
+        """Register the data, and remember what the columns of ``obs`` say."""
+        super().register_fields(adata, source_registry, **transfer_kwargs)
+        self._names = adata.obs_names
+        self._codes = {
+            key: np.array(super(CellManager, self).get_from_registry(key))
+            for key, where in self.data_registry.items()
+            if where["attr_name"] == "obs"
+        }
+
+    def get_from_registry(self, registry_key: str) -> Any:
+        """Return registered data; columns of ``obs`` as they were registered, for the cells that are there now.
+
+        Raises
+        ------
+        ValueError
+            If there are cells now that were not registered.
+        """
+        if registry_key not in self._codes:
+            return super().get_from_registry(registry_key)
+        codes, names = self._codes[registry_key], self.adata.obs_names
+        if names.equals(self._names):
+            return codes
+        rows = self._names.get_indexer(names)
+        if (rows < 0).any():
+            raise ValueError(
+                f"`adata` holds {np.count_nonzero(rows < 0)} cells that `setup_anndata` did not see, for example "
+                f"{names[np.argmin(rows)]!r}: call it again, and make a new model."
+            )
+        return codes[rows]
 
     def create_torch_dataset(
         self,
@@ -37,3 +87,11 @@ class CellManager(AnnDataManager):
             self.get_from_registry(REGISTRY_KEYS.X_KEY),
             self.get_from_registry(REGISTRY_KEYS.BATCH_KEY),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a model holds a copy of the data, and its manager refers to that one.
+        return {**self.__dict__, "_adata": self.adata}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({**state, "_adata": None})
+        self.adata = state["_adata"]

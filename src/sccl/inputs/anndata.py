@@ -33,7 +33,7 @@ def check_anndata(adata: Any, name: str = "adata") -> None:
             f"`{name}` must be an AnnData, found the {found} {path!r}: read it first, for example "
             f"`anndata.read_h5ad({path!r})`."
         )
-    if (modalities := getattr(adata, "mod", None)) is not None:
+    if isinstance(modalities := getattr(adata, "mod", None), Mapping):  # a MuData
         names = list(map(str, modalities))
         example = "rna" if "rna" in names or not names else names[0]
         raise TypeError(

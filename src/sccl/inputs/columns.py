@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -39,8 +38,8 @@ def as_text(column: Any) -> np.ndarray:
 def _name(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
-        return str(int(value))  # type: ignore[call-overload]
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
     return str(value)
 
 

@@ -99,12 +99,15 @@ def read_cells(
     return x, measured
 
 
-def check_attached(model: CLModel) -> None:
-    """Refuse cells attached to a trained model that are not of the kind that it was trained on."""
+def check_attached[Model: CLModel](model: Model) -> Model:
+    """Return a model, after its cells, if there are any, were found to be of the kind that it was trained on."""
+    if model.adata is None:
+        return model
     measured = np.ones(model.summary_stats.n_vars, dtype=bool)
     layer = model.registry["setup_args"]["layer"]
     name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     check_likeness(model.adata_manager.registered.description, model.input_, measured=measured, name=name)
+    return model
 
 
 def _is_own(model: CLModel) -> bool:

@@ -9,7 +9,6 @@ import numpy as np
 
 from sccl.augment.names import unknown
 from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
-from sccl.inputs.columns import find_column, find_complete
 from sccl.inputs.expression import matrix_of
 from sccl.inputs.fingerprint import Registered, fingerprint
 from sccl.model.likeness import check_cells, check_logarithms, describe
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, labels_key: str | None) -> Registered:
+def check_setup(adata: AnnData, *, layer: str | None) -> Registered:
     """Refuse data that a model cannot be trained on.
 
     Returns
@@ -30,18 +29,15 @@ def check_setup(adata: AnnData, *, layer: str | None, batch_key: str | None, lab
     TypeError
         If ``adata`` is no AnnData.
     KeyError
-        If a key does not exist.
+        If the layer does not exist.
     ValueError
         If the data are a view, empty, stored by genes on disk, hold NaN, infinite or negative values, no log-expression,
-        names that are not unique, or cells without a batch.
+        or names that are not unique.
     """
     check_anndata(adata)
     if adata.is_view:
         raise ValueError("`adata` is a view of another AnnData: pass a copy, `adata.copy()`.")
     check_shape_and_names(adata)
-    for argument, key in (("batch_key", batch_key), ("labels_key", labels_key)):
-        if key is not None:
-            (find_complete if argument == "batch_key" else find_column)(adata.obs, key, argument)
     x, name = matrix_of(adata, layer)
     check_cells(x, adata, name=name)
     description = describe(x, record_of(adata) if layer is None else None)

@@ -19,13 +19,15 @@ from sccl import graph, module
 from sccl.augment import Compose, as_compose
 from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.dataloaders.manager import CellManager
-from sccl.inputs import as_count
+from sccl.inputs import as_count, check_anndata, find_column
 from sccl.model.cells import check_attached, own_cells, read_cells
 from sccl.model.checks import as_row_numbers, check_setup, check_unknown
+from sccl.model.fields import TextObsField, check_batches
 from sccl.model.genes import align_genes
 from sccl.model.history import clean_history
 from sccl.model.query import ReferenceModel
-from sccl.model.registration import SharedSetup
+from sccl.model.registration import RegisteredModel, check_setup_arguments
+from sccl.model.saved import find_model
 from sccl.model.signature import show_signature
 from sccl.train import ContrastiveTrainingPlan, RefreshNeighbors
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 MAX_PAIRS = 100_000
 
 
-class CLModel(ReferenceModel, metaclass=SharedSetup):
+class CLModel(ReferenceModel, RegisteredModel):
     """Contrastive model of single cells; as it stands the recommended recipe.
 
     That is SimCLR, half of whose positives are mutual nearest neighbours of other batches (of kinds that both batches
@@ -149,38 +151,50 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         layer
             Layer with log-expression; ``X`` if None.
         batch_key
-            Column of ``obs`` with the experimental batches. One batch if None.
+            Column of ``obs`` with the experimental batches. One batch if None. Batches are compared as text: 1, 1.0 and
+            ``"1"`` are one.
         labels_key
-            Column of ``obs`` with cell types. Kept with the data for later use; training never sees them.
+            Column of ``obs`` with cell types, for those cells that have one; the others are -1 in ``obs["_scvi_labels"]``.
+            Kept with the data for later use; training never sees them.
 
         Raises
         ------
+        TypeError
+            If ``adata`` is no AnnData, or if an argument is unknown.
         KeyError
             If ``layer``, ``batch_key`` or ``labels_key`` do not exist.
         ValueError
             If the data are a view, empty, hold NaN, infinite or negative values, raw counts or other values that are no
-            log-expression, names that are not unique, or cells without a batch.
+            log-expression, names that are not unique, cells without a batch, or if ``batch_key`` names cells instead of
+            batches.
         """
+        if isinstance(batch_key, list | tuple) and len(batch_key) == 1:
+            (batch_key,) = batch_key
         setup_method_args = cls._get_setup_method_args(**locals())
-        takes_labels = True
-        if (source := kwargs.get("source_registry")) is not None:
-            # The encoder does not know of batches, so new ones are fine; and it never saw labels, so none are needed.
-            kwargs["extend_categories"] = True
-            takes_labels = REGISTRY_KEYS.LABELS_KEY in source["field_registries"] and labels_key in (None, *adata.obs)
-        registered_as = check_setup(
-            adata, layer=layer, batch_key=batch_key, labels_key=labels_key if takes_labels else None
+        check_anndata(adata)
+        check_setup_arguments(kwargs)
+        source = kwargs.get("source_registry")
+        # No model ever saw the labels, so new cells need none.
+        takes_labels = source is None or (
+            REGISTRY_KEYS.LABELS_KEY in source["field_registries"] and labels_key in (None, *adata.obs)
         )
+        if batch_key is not None:
+            check_batches(adata, batch_key, is_new=source is None)
+        if labels_key is not None and takes_labels:
+            find_column(adata.obs, labels_key, "labels_key")
+        as_registered = check_setup(adata, layer=layer)
         registered = [
             # The rows are brought into form as they are read: the user's matrix stays as it is.
             fields.LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False),
-            fields.CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
+            TextObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
         ]
         if takes_labels:
-            registered.append(fields.CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key))
+            registered.append(TextObsField(REGISTRY_KEYS.LABELS_KEY, labels_key))
         manager = CellManager(fields=registered, setup_method_args=setup_method_args)
-        manager.register_fields(adata, **kwargs)
-        manager.registered = registered_as
-        cls.register_manager(manager)
+        with cls._undone_if_it_fails(adata):
+            manager.register_fields(adata, source)
+            manager.registered = as_registered
+            cls.register_manager(manager)
 
     def train(
         self,
@@ -399,16 +413,18 @@ class CLModel(ReferenceModel, metaclass=SharedSetup):
         Raises
         ------
         ValueError
-            If genes are missing, or if the model is of another class.
+            If no model was saved there, if genes are missing, or if the model is of another class.
         """
-        if adata is not None and adata is not False:
-            registry = cls.load_registry(dir_path, prefix=kwargs.get("prefix"))
-            aligned = align_genes(adata, registry["field_registries"]["X"]["state_registry"]["column_names"])
-            adata = aligned.copy() if aligned is not adata else adata
-        model = super().load(dir_path, adata, **kwargs)
-        if model.adata is not None:
-            check_attached(model)
-        return model
+        if kwargs.get("backup_url") is None:
+            find_model(dir_path, kwargs.get("prefix"))
+        if adata is None or adata is False:
+            return check_attached(super().load(dir_path, adata, **kwargs))
+        check_anndata(adata)
+        registry = cls.load_registry(dir_path, prefix=kwargs.get("prefix"))
+        aligned = align_genes(adata, registry["field_registries"]["X"]["state_registry"]["column_names"])
+        adata = aligned.copy() if aligned is not adata else adata
+        with cls._undone_if_it_fails(adata):
+            return check_attached(super().load(dir_path, adata, **kwargs))
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{name}={value!r}" for name, value in self._description.items())

@@ -1,10 +1,35 @@
-"""One registration of the data for all models."""
+"""One registration of the data for all models; it leaves no trace if it fails, and dies with the data."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from weakref import finalize, ref
 
+from scvi.data._constants import _SCVI_UUID_KEY
+from scvi.model.base import BaseModelClass
 from scvi.model.base._base_model import BaseModelMetaClass
+
+from sccl.augment.names import unknown
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from sccl.dataloaders.manager import CellManager
+
+# Arguments that other models of scvi-tools take, and what to do instead.
+_INSTEAD = {
+    "unlabeled_category": "cells without a label have none in `obs[labels_key]`: put None or NaN there.",
+    "categorical_covariate_keys": (
+        "what is to be integrated is one column, `batch_key`; several make one: `adata.obs['batch'] = "
+        "adata.obs[keys].astype(str).agg('_'.join, axis=1)`."
+    ),
+    "continuous_covariate_keys": "the encoder reads expression alone: regress them out of it, if you must.",
+    "size_factor_key": "`sccl.pp.preprocess` divides each cell by its total.",
+    "sample_key": "what is to be integrated is `batch_key`.",
+    "protein_expression_obsm_key": "models read expression alone.",
+}
 
 
 class SharedSetup(BaseModelMetaClass):
@@ -17,3 +42,62 @@ class SharedSetup(BaseModelMetaClass):
         for base in bases:
             if isinstance(base, SharedSetup):
                 cls._setup_adata_manager_store = base._setup_adata_manager_store
+
+
+class RegisteredModel(BaseModelClass, metaclass=SharedSetup):
+    """A model whose registrations are forgotten with their data, and with the model itself."""
+
+    @classmethod
+    def register_manager(cls, adata_manager: CellManager) -> None:
+        """Remember a registration for the models to come, as long as its data live."""
+        super().register_manager(adata_manager)
+        store, uuid = cls._setup_adata_manager_store, adata_manager.adata_uuid
+        finalize(adata_manager.adata, _forget, store, uuid, ref(adata_manager)).atexit = False
+
+    def _register_manager_for_instance(self, adata_manager: CellManager) -> None:
+        if self.id not in self._per_instance_manager_store:
+            finalize(self, self._per_instance_manager_store.pop, self.id, None).atexit = False
+        super()._register_manager_for_instance(adata_manager)
+
+    @classmethod
+    @contextmanager
+    def _undone_if_it_fails(cls, adata: AnnData) -> Iterator[None]:
+        """Leave the data, and what is registered, as they were if what is done with them raises."""
+        columns = {key: adata.obs[key] for key in adata.obs if str(key).startswith("_scvi")}
+        entries = {key: adata.uns[key] for key in adata.uns if str(key).startswith("_scvi")}
+        known = cls._setup_adata_manager_store.get(str(adata.uns.get(_SCVI_UUID_KEY)))
+        try:
+            yield
+        except BaseException:
+            cls._setup_adata_manager_store.pop(str(adata.uns.get(_SCVI_UUID_KEY)), None)
+            if known is not None:
+                cls._setup_adata_manager_store[adata.uns[_SCVI_UUID_KEY]] = known
+            holder: Any
+            for holder, before in ((adata.obs, columns), (adata.uns, entries)):
+                for key in [key for key in holder if str(key).startswith("_scvi")]:
+                    if key not in before:
+                        del holder[key]
+                    elif holder[key] is not before[key]:
+                        holder[key] = before[key]
+            raise
+
+
+def check_setup_arguments(others: dict[str, Any]) -> None:
+    """Refuse arguments of ``setup_anndata`` that are none.
+
+    Raises
+    ------
+    TypeError
+        Saying what to use instead.
+    """
+    for name in others:
+        if name in _INSTEAD:
+            raise TypeError(f"`setup_anndata` takes no `{name}`: {_INSTEAD[name]}")
+        if name not in ("source_registry", "extend_categories"):  # scvi-tools' own, when it attaches new cells
+            raise TypeError(unknown("argument of setup_anndata", name, ["layer", "batch_key", "labels_key"]))
+
+
+def _forget(store: dict[str, CellManager], uuid: str, manager: ref[CellManager]) -> None:
+    # Data and their copies have one identifier, so that the entry may be another's by now.
+    if store.get(uuid) is manager():
+        store.pop(uuid, None)
