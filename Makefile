@@ -1,16 +1,18 @@
-# `make demo` and `make test` work on a fresh machine: both first build .venv, when it is missing or older than
-# pyproject.toml.
+# `make demo` and `make test` work on a fresh machine: each first builds its environment, when it is missing or older
+# than pyproject.toml.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint types clean
+.PHONY: demo test test-lowest lint types tutorials clean
 
 PYTHON := python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 # Written last, so that an interrupted installation is resumed.
 INSTALLED := $(VENV)/.installed
+LOWEST_INSTALLED := $(LOWEST)/.installed
 
 # make demo DATA=file.h5ad BATCH_KEY=batch LABELS_KEY=cell_type LAYER=counts
 DATA :=
@@ -28,6 +30,17 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q
 
+# The quick tests on the oldest versions that pyproject.toml allows; make test-lowest TESTS=tests/test_pp.py runs some.
+# What is old warns of what the newest versions beneath it deprecate: that is neither ours nor the user's.
+TESTS := tests
+test-lowest: $(LOWEST_INSTALLED)
+	$(LOWEST)/bin/python -m pytest -q -m 'not slow' -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning \
+		-W ignore::FutureWarning $(TESTS)
+
+# Runs the notebooks and writes their outputs into them.
+tutorials: $(INSTALLED)
+	$(BIN)/python tutorials/execute.py
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,7 +49,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) results/demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) results/demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs the stack several times faster than pip. The bytecode is compiled here, once, and not at the first import.
@@ -50,3 +63,11 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --editable . --group test
 	@touch $(INSTALLED)
+
+# torchvision comes with lightly, and decides torch's version: it has to be asked for by name to be old, too.
+$(LOWEST_INSTALLED): pyproject.toml $(INSTALLED)
+	@echo 'Installing the oldest versions into $(LOWEST): one to five minutes, about 6 GB.'
+	$(PYTHON) -m venv --without-pip $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --compile-bytecode --resolution lowest-direct \
+		--editable . --group test 'torchvision>=0.20'
+	@touch $(LOWEST_INSTALLED)
