@@ -299,18 +299,31 @@ def test_each_of_two_models_has_its_own_batches(prepared):
         model.train(1, **QUIET)
 
 
-def test_batches_follow_cells_that_are_moved_or_removed(prepared):
+def moved(adata):
+    adata._inplace_subset_obs(np.arange(N_CELLS)[::-1])
+
+
+def removed(adata):
+    adata._inplace_subset_obs(np.arange(40))
+
+
+def genes_removed(adata):
+    adata._inplace_subset_var(np.arange(20))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [(moved, "it now holds other values"), (removed, "40 cells × 40 genes"), (genes_removed, "60 cells × 20 genes")],
+)
+def test_cells_that_are_moved_or_removed_after_setup_are_noticed(prepared, change, named):
     adata = prepared.copy()
     sccl.CLModel.setup_anndata(adata, batch_key="batch")
-    model = sccl.CLModel(adata)
-    scvi.model.SCVI.setup_anndata(adata, layer="counts")
-    kept = np.random.default_rng(0).permutation(N_CELLS)[:40]
-    adata._inplace_subset_obs(kept)
-    assert model.adata_manager.get_from_registry("batch").ravel().tolist() == adata.obs["codes"].tolist()
-    model.train(1, **QUIET)
-    adata.obs_names = [f"new_{name}" for name in adata.obs_names]
-    with pytest.raises(ValueError, match="40 cells that `setup_anndata` did not see, for example 'new_"):
-        model.train(1, **QUIET)
+    waiting, done = sccl.CLModel(adata), sccl.CLModel(adata)
+    done.train(1, **QUIET)
+    change(adata)
+    for use in (lambda: waiting.train(1, **QUIET), done.get_latent_representation):
+        with pytest.raises(ValueError, match=f"changed after `setup_anndata`: .*{named}"):
+            use()
 
 
 # ------------------------------------------------------------------------------------------------------------- memory

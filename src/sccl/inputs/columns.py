@@ -43,7 +43,7 @@ def _name(value: Any) -> str:
     return str(value)
 
 
-def find_column(obs: pd.DataFrame, key: Any, argument: str) -> pd.Series:
+def find_column(obs: pd.DataFrame, key: Any, argument: str, *, owner: str = "adata") -> pd.Series:
     """Return a column of ``obs``.
 
     Parameters
@@ -54,6 +54,8 @@ def find_column(obs: pd.DataFrame, key: Any, argument: str) -> pd.Series:
         The column's name.
     argument
         What the argument is called that holds it, for the message.
+    owner
+        What has the column, for the message.
 
     Raises
     ------
@@ -71,20 +73,20 @@ def find_column(obs: pd.DataFrame, key: Any, argument: str) -> pd.Series:
             if several
             else f"found {type(key).__name__}."
         )
-        raise TypeError(f"`{argument}` must be the name of one column of adata.obs: {advice}")
+        raise TypeError(f"`{argument}` must be the name of one column of {owner}.obs: {advice}")
     if key not in obs:
         nearest = get_close_matches(key, list(map(str, obs)), n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-        raise KeyError(f"`{argument}`: {key!r} is not in adata.obs, which holds {list(obs)}{hint}")
+        raise KeyError(f"`{argument}`: {key!r} is not in {owner}.obs, which holds {list(obs)}{hint}")
     column = obs[key]
     if isinstance(column, pd.DataFrame):
         raise ValueError(
-            f"`{argument}`: adata.obs holds {column.shape[1]} columns that are called {key!r}: rename all but one."
+            f"`{argument}`: {owner}.obs holds {column.shape[1]} columns that are called {key!r}: rename all but one."
         )
     return column
 
 
-def find_complete(obs: pd.DataFrame, key: Any, argument: str) -> np.ndarray:
+def find_complete(obs: pd.DataFrame, key: Any, argument: str, *, owner: str = "adata") -> np.ndarray:
     """Return a column of ``obs`` as text, see :func:`find_column` and :func:`as_text`, in which no cell lacks a value.
 
     Raises
@@ -92,11 +94,11 @@ def find_complete(obs: pd.DataFrame, key: Any, argument: str) -> np.ndarray:
     TypeError, KeyError, ValueError
         If there is no such column, or if values are missing: how many, and the first cell.
     """
-    names = as_text(find_column(obs, key, argument))
+    names = as_text(find_column(obs, key, argument, owner=owner))
     missing = pd.isna(names)
     if missing.any():
         raise ValueError(
-            f"`{argument}`: {np.count_nonzero(missing)} of {len(names)} cells have no value in obs[{key!r}], first "
+            f"`{argument}`: {np.count_nonzero(missing)} of {len(names)} cells have no value in {owner}.obs[{key!r}], first "
             f"{str(obs.index[np.argmax(missing)])!r}: name it, or leave these cells out."
         )
     return names

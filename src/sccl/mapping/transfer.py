@@ -156,7 +156,7 @@ def transfer_labels(
 
 def _labels(reference: AnnData, labels_key: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels as text, and the label of each reference cell as a number."""
-    names = as_text(find_column(reference.obs, labels_key, "labels_key"))
+    names = as_text(find_column(reference.obs, labels_key, "labels_key", owner="reference"))
     missing = pd.isna(names)
     if missing.any():
         raise ValueError(
@@ -183,4 +183,4 @@ def _batches(model: CLModel, reference: AnnData) -> np.ndarray:
             stacklevel=3,
         )
         return np.zeros(reference.n_obs, dtype=int)
-    return pd.factorize(find_complete(reference.obs, batch_key, "batch_key"))[0]
+    return pd.factorize(find_complete(reference.obs, batch_key, "batch_key", owner="reference"))[0]
