@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from anndata.abc import CSCDataset
 
-from sccl.augment.names import unknown
 from sccl.pp import check_expression
 from sccl.pp.blocks import blocks
 
@@ -66,13 +65,6 @@ def check_setup(adata: AnnData, *, layer: str | None) -> None:
             "`sccl.pp.preprocess(adata)` first.",
             stacklevel=3,
         )
-
-
-def check_unknown(parameters: dict[str, Any], known: Sequence[str], *, owner: str) -> None:
-    """Raise a TypeError that has the nearest valid name if a parameter is unknown."""
-    for name in parameters:
-        if name not in known:
-            raise TypeError(unknown(f"parameter of {owner}", name, known))
 
 
 def as_row_numbers(indices: Sequence[int] | Sequence[bool] | np.ndarray | None, n_cells: int) -> np.ndarray:
