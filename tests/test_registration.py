@@ -326,6 +326,15 @@ def test_cells_that_are_moved_or_removed_after_setup_are_noticed(prepared, chang
             use()
 
 
+def test_cells_may_be_renamed_before_training(prepared):
+    adata = prepared.copy()
+    sccl.CLModel.setup_anndata(adata, batch_key="batch")
+    model = sccl.CLModel(adata)
+    adata.obs_names = [f"new_{name}" for name in adata.obs_names]
+    model.train(1, **QUIET)
+    assert model.adata_manager.get_from_registry("batch").ravel().tolist() == adata.obs["codes"].tolist()
+
+
 # ------------------------------------------------------------------------------------------------------------- memory
 
 

@@ -47,7 +47,7 @@ def transfer_labels(
     other (:func:`sccl.mapping.distance.is_far`), or if the reference cells nearest to it prefer other cells of the query or
     differ from it more than around it (:func:`sccl.mapping.reciprocity.reciprocity`). Both are calibrated on the reference:
     each of its batches in turn is mapped to the others, and few of its cells must be unknown. Then cells of the query that are
-    alike are called alike (:func:`sccl.mapping.settle.settle`). A low confidence alone makes no cell unknown: new types often
+    alike are called alike (:func:`sccl.mapping.settle.settle`). Cells without any expression are unknown. A low confidence alone makes no cell unknown: new types often
     lie deep in the territory of one label.
 
     Parameters
@@ -147,6 +147,8 @@ def transfer_labels(
     indices, _ = graph.knn(s_ref, k=min(k, len(s_ref)), query=s_query, metric=metric, seed=seed)
     shares, winners = vote(indices, codes, len(labels))
     unknown = is_unknown(z_ref[sample], z_query, x_ref[sample], x_query, codes[sample], batch[sample], winners, rng)
+
+    unknown |= x_query.getnnz(axis=1) == 0  # there is nothing that could be known
 
     predicted = pd.Categorical(np.where(unknown, UNKNOWN, labels[winners]), categories=[*labels, UNKNOWN])
     query.obs[f"{labels_key}_predicted"] = predicted

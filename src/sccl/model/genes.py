@@ -91,8 +91,9 @@ def fill_genes(adata: AnnData, var_names: ArrayLike, *, min_overlap: float) -> A
 
     Returns
     -------
-    ``adata`` itself if its genes match, a view of it if it holds them all, otherwise a new object in memory: ``X`` and
-    layers with the given genes, ``obs``, ``obsm`` and ``uns`` as they were.
+    ``adata`` itself if its genes match, a view of it if it holds them all, otherwise a new object in memory: ``X``, layers,
+    ``var`` and ``varm`` with the given genes (NaN where they are missing), all else as it was; but not ``varp``, relations
+    among genes.
 
     Raises
     ------
@@ -127,7 +128,30 @@ def fill_genes(adata: AnnData, var_names: ArrayLike, *, min_overlap: float) -> A
     layers = {name: _take(adata.layers[name], columns) for name in adata.layers.keys() if name is not None}
     var = adata.var.iloc[columns[columns >= 0]].reindex(names)
     x = None if adata.X is None else _take(adata.X, columns)
-    return AnnData(x, obs=adata.obs.copy(), var=var, layers=layers, obsm=dict(adata.obsm), uns=dict(adata.uns))
+    filled = AnnData(
+        x,
+        obs=adata.obs.copy(),
+        var=var,
+        layers=layers,
+        obsm=dict(adata.obsm),
+        varm={key: _take_rows(values, columns, names) for key, values in adata.varm.items()},
+        obsp=dict(adata.obsp),
+        uns=dict(adata.uns),
+    )
+    if adata.raw is not None:
+        filled.raw = adata.raw.to_adata()
+    return filled
+
+
+def _take_rows(values: Any, columns: np.ndarray, names: np.ndarray) -> Any:
+    """Return the rows of ``varm`` for the given columns; NaN where the column is -1."""
+    if isinstance(values, pd.DataFrame):
+        return values.iloc[columns[columns >= 0]].reindex(names)
+    taken = np.full((columns.size, *values.shape[1:]), np.nan)
+    taken[columns >= 0] = (
+        values.toarray()[columns[columns >= 0]] if sparse.issparse(values) else values[columns[columns >= 0]]
+    )
+    return taken
 
 
 def _take(x: Any, columns: np.ndarray) -> Any:
