@@ -169,6 +169,15 @@ def test_what_is_no_log_expression_is_refused_with_what_it_looks_like(values, na
     assert not len(adata.obs.columns)
 
 
+def test_the_layer_with_counts_is_recognised_beside_their_logarithms():
+    adata = sccl.datasets.simulate(n_cells=60, n_genes=50, seed=0)
+    sccl.pp.preprocess(adata)
+    with pytest.raises(
+        ValueError, match=r"layers\['counts'\] seems to hold raw counts, and `X` their logarithms.*leave `layer` out"
+    ):
+        sccl.CLModel.setup_anndata(adata, layer="counts")
+
+
 def test_cells_without_any_expression_are_embedded(expected):
     adata = cells()
     adata.X = sp.csr_matrix(adata.X.toarray() * (np.arange(60) != 5)[:, None])

@@ -280,6 +280,9 @@ def test_preparing_gives_a_query_the_models_genes(model, query, tmp_path):
         assert list(listed) == list(names)
     fewer = query[:, [*query.var_names.difference(names)[:3], *names[:60]]].copy()
     fewer.obsm["X_pca"] = np.ones((100, 2))
+    fewer.obsp["distances"] = sp.eye(100, format="csr")
+    fewer.varm["PCs"] = np.arange(2 * fewer.n_vars).reshape(-1, 2)
+    fewer.raw = fewer.copy()
     before = everything(fewer)
     with pytest.warns(UserWarning, match="lacks 20 of the 80"):
         new = sccl.CLModel.prepare_query_anndata(fewer, tmp_path / "model", inplace=False)
@@ -289,6 +292,10 @@ def test_preparing_gives_a_query_the_models_genes(model, query, tmp_path):
     assert new.layers["counts"].sum() == fewer[:, names[:60]].layers["counts"].sum()
     assert list(new.obs["cell_type"]) == list(query.obs["cell_type"])
     assert new.obsm["X_pca"].shape == (100, 2)
+    assert new.obsp["distances"].nnz == 100
+    assert new.raw.shape == fewer.shape
+    assert (new[:, names[:60]].varm["PCs"] == fewer[:, names[:60]].varm["PCs"]).all()
+    assert np.isnan(new[:, names[60:]].varm["PCs"]).all()
     with pytest.warns(UserWarning, match="lacks 20"):
         assert sccl.CLModel.prepare_query_anndata(fewer, model) is None
     assert everything(fewer) == everything(new)
@@ -475,6 +482,14 @@ def test_a_fine_tuned_model_may_embed_the_query(learned):
     adapted.train(5, **QUIET)
     shares = sccl.mapping.transfer_labels(model, reference, query, "cell_type", query_model=adapted)
     assert (shares.idxmax(axis=1) == query.obs["cell_type"].astype(str)).mean() > 0.85
+
+
+@hollow
+def test_cells_without_expression_get_no_label(model, reference, query):
+    query.X = sp.csr_matrix(query.X.toarray() * (np.arange(100) >= 3)[:, None])
+    sccl.mapping.transfer_labels(model, reference, query, "cell_type")
+    assert (query.obs["cell_type_predicted"][:3] == "unknown").all()
+    assert (query.obs["cell_type_predicted"][3:] != "unknown").any()
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,48 @@ def test_scanpy_knows_that_x_is_logarithmic():
     assert adata.uns["log1p"] == {"base": None}
 
 
+# All genes
+
+
+def test_all_genes_stay_in_raw_where_scanpy_looks_for_them():
+    adata, whole = annotated(sparse.csr_matrix(small_counts())), annotated(sparse.csr_matrix(small_counts()))
+    sccl.pp.preprocess(adata, n_top_genes=5)
+    sccl.pp.preprocess(whole, n_top_genes=None)
+    assert list(adata.raw.var_names) == list(whole.var_names)
+    assert (adata.raw.X != whole.X).nnz == 0
+    assert list(adata.raw.var_names[adata.raw.var["highly_variable"]]) == list(adata.var_names)
+    assert adata.var["highly_variable"].all()
+    gone = next(name for name in whole.var_names if name not in adata.var_names)
+    assert sc.get.obs_df(adata, [gone], use_raw=True)[gone].tolist() == whole[:, gone].X.toarray().ravel().tolist()
+
+
+def test_raw_is_kept_if_it_is_there_and_not_made_if_it_would_say_nothing_new_or_is_not_wanted():
+    adata = annotated(small_counts())
+    known = adata.copy()
+    adata.raw = known
+    sccl.pp.preprocess(adata, n_top_genes=5)
+    assert (adata.raw.X == known.X).all()
+    for options in ({"n_top_genes": None}, {"n_top_genes": 5, "keep_raw": False}):
+        adata = annotated(small_counts())
+        sccl.pp.preprocess(adata, **options)
+        assert adata.raw is None
+        assert adata.var["highly_variable"].all()
+
+
+def test_counts_that_are_in_raw_are_pointed_at():
+    adata = annotated(small_counts())
+    adata.raw = adata.copy()
+    adata.X = adata.X - adata.X.mean(axis=0)
+    refuses(adata, ValueError, r"negative value .* adata\.raw may hold them: `adata\.raw\.to_adata\(\)`")
+    adata.X = np.log1p(small_counts())
+    refuses(adata, ValueError, r"non-integers.*adata\.raw may hold them")
+
+
+@pytest.mark.parametrize("wrong", ["yes", 1, None])
+def test_whether_raw_is_kept_is_yes_or_no(wrong):
+    refuses(annotated(small_counts()), ValueError, "`keep_raw` must be True or False", keep_raw=wrong)
+
+
 # Cells and batches at the edge
 
 

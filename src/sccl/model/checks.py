@@ -42,6 +42,10 @@ def check_setup(adata: AnnData, *, layer: str | None) -> Registered:
     description = describe(x, record_of(adata) if layer is None else None)
     if not description["largest"]:
         raise ValueError(f"{name} holds no expression: all values are 0. Check which layer is read.")
+    if layer is not None and description["whole"] and record_of(adata):
+        raise ValueError(
+            f"{name} seems to hold raw counts, and `X` their logarithms, which models read: leave `layer` out."
+        )
     check_logarithms(description, name=name)
     if description["alike"]:
         raise ValueError(

@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
+from sccl.inputs.arguments import check_switch
 from sccl.inputs.columns import find_complete
 from sccl.inputs.expression import IN_FILES, matrix_of, raw_hint
 from sccl.pp.counts import as_counts, check_counts, same_counts
@@ -154,8 +155,7 @@ def _check_parameters(*, n_top_genes: int | None, target_sum: float, keep_raw: b
         raise ValueError(f"n_top_genes must be an integer of at least 1, or None to keep all; got {n_top_genes!r}.")
     if isinstance(target_sum, bool) or not isinstance(target_sum, Real) or not 0 < target_sum < np.inf:
         raise ValueError(f"target_sum must be a finite number above 0, got {target_sum!r}; 1e4 is usual.")
-    if not isinstance(keep_raw, bool | np.bool_):
-        raise ValueError(f"keep_raw must be True or False, got {keep_raw!r}.")
+    check_switch(keep_raw, "keep_raw")
 
 
 def _batch_codes(adata: AnnData, batch_key: str | None) -> np.ndarray | None:
