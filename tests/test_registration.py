@@ -172,7 +172,7 @@ REFUSED = [
     ({"batch_key": ["batch", "cell_type"]}, TypeError, r"`batch_key` must be the name of one column.*'batch', 'cell_type'"),
     ({"batch_key": 3}, TypeError, "`batch_key` must be the name of one column of adata.obs: found int"),
     ({"batch_key": pd.Series(["a"])}, TypeError, "`batch_key` .* found Series"),
-    ({"batch_key": "gaps"}, ValueError, r"`batch_key`: 2 of 60 cells have no value in adata.obs\['gaps'\]"),
+    ({"batch_key": "gaps"}, ValueError, r"`batch_key`: 2 of 60 cells have no value in .*'gaps'"),
     ({"batch_key": "barcode"}, ValueError, "holds 60 different values for 60 cells, .* seems to name cells"),
     ({"batch_key": "twice"}, ValueError, "holds 2 columns that are called 'twice'"),
     ({"layer": "count"}, KeyError, "`layer`: 'count'"),
@@ -299,18 +299,13 @@ def test_each_of_two_models_has_its_own_batches(prepared):
         model.train(1, **QUIET)
 
 
-def test_batches_follow_cells_that_are_moved_or_removed(prepared):
+def test_cells_may_be_renamed_before_training(prepared):
     adata = prepared.copy()
     sccl.CLModel.setup_anndata(adata, batch_key="batch")
     model = sccl.CLModel(adata)
-    scvi.model.SCVI.setup_anndata(adata, layer="counts")
-    kept = np.random.default_rng(0).permutation(N_CELLS)[:40]
-    adata._inplace_subset_obs(kept)
-    assert model.adata_manager.get_from_registry("batch").ravel().tolist() == adata.obs["codes"].tolist()
-    model.train(1, **QUIET)
     adata.obs_names = [f"new_{name}" for name in adata.obs_names]
-    with pytest.raises(ValueError, match="40 cells that `setup_anndata` did not see, for example 'new_"):
-        model.train(1, **QUIET)
+    model.train(1, **QUIET)
+    assert model.adata_manager.get_from_registry("batch").ravel().tolist() == adata.obs["codes"].tolist()
 
 
 # ------------------------------------------------------------------------------------------------------------- memory

@@ -1,11 +1,16 @@
 """What is watched while training, and how the learning rate moves."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from sccl.module import ContrastiveModule, Encoder, SimCLR
-from sccl.train import ContrastiveTrainingPlan, alignment, effective_rank, uniformity
+from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, alignment, effective_rank, uniformity
+from sccl.train.judgement import judge_embedding, judge_genes
 from sccl.train.plan import learning_rate_factor
 
 
@@ -68,20 +73,66 @@ def test_arguments_out_of_range_are_refused(kwargs, named):
         plan_of(**kwargs)
 
 
-def end_epoch(h_nd):
-    """What the plan says at the end of an epoch whose last representations are these."""
-    plan = plan_of()
-    plan.log = plan.log_dict = lambda *args, **kwargs: None  # there is no trainer
-    output = plan.module(torch.rand(2, len(h_nd), 10))
-    plan._last = output._replace(h_vnd=torch.stack([h_nd, h_nd]))
-    plan._losses = [output.projections.loss.detach()]
-    plan.on_train_epoch_end()
+def embedding_of(rank, size=1.0, n_cells=64):
+    """Cells in so many dimensions of 64."""
+    generator = torch.Generator().manual_seed(0)
+    h = torch.randn(n_cells, rank, generator=generator) @ torch.randn(rank, 64, generator=generator)
+    return (size * h / h.square().mean().sqrt()).numpy()
 
 
-def test_a_collapse_warns(recwarn):
-    h = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
-    end_epoch(h)
-    end_epoch(h[:3])  # three cells span two dimensions: no reason to worry
+def test_a_good_embedding_is_not_remarked_upon(recwarn):
+    for h in (embedding_of(64), embedding_of(5), embedding_of(64, size=5.0), embedding_of(1, n_cells=3)):
+        judge_embedding(h, lr=1e-3)
     assert not recwarn.list
-    with pytest.warns(UserWarning, match="collapsing: after epoch 0 its effective rank is 1"):
-        end_epoch(h[:, :1] * torch.ones(1, 64))
+
+
+@pytest.mark.parametrize(
+    ("h", "message"),
+    [
+        (embedding_of(1), "has collapsed: its effective rank is 1.0. of 64.*augmentations.*`lr`"),
+        (np.ones((64, 64), np.float32), "has collapsed: its effective rank is 1.00 of 64"),
+        (embedding_of(64, size=100.0), "has diverged: .* of size 100, .*lower `lr`, found 0.5"),
+        (embedding_of(64) + 1000, "has diverged: .* of size 1e[+]03"),  # all cells far from the centre
+    ],
+)
+def test_a_collapse_and_a_divergence_warn(h, message):
+    with pytest.warns(UserWarning, match=message):
+        judge_embedding(h, lr=0.5)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_embedding_that_is_not_finite_is_an_error(wrong):
+    h = embedding_of(64)
+    h[3, 5] = wrong
+    with pytest.raises(FloatingPointError, match=r"lower `lr`, found 0\.5"):
+        judge_embedding(h, lr=0.5)
+
+
+def test_batches_without_a_common_gene_are_named(recwarn):
+    batch = np.repeat([0, 1, 2], 20)
+    x = np.zeros((60, 30), np.float32)
+    x[:40, :10] = x[40:, 20:] = 1
+    x[0, 20] = 1
+    judge_genes(csr_matrix(x), batch, ["a", "b", "c"])
+    assert not recwarn.list
+    x[0, 20] = 0
+    judge_genes(csr_matrix(x[:45]), batch[:45], ["a", "b", "c"])  # five cells say little
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="No gene that batch 'c' expresses .* named in two ways"):
+        judge_genes(csr_matrix(x), batch, ["a", "b", "c"])
+
+
+def test_a_second_training_continues_each_metric_where_it_is():
+    first = {"train_loss": pd.DataFrame({"train_loss": [3.0, 2.0]}), "old": pd.DataFrame({"old": [1.0, 1.0]})}
+    logged = {
+        "train_loss": pd.DataFrame({"train_loss": [1.5, 1.0, 0.5]}),
+        "validation_loss": pd.DataFrame({"validation_loss": [1.2]}, index=[1]),
+    }
+    runner = ContinuedRunner.__new__(ContinuedRunner)
+    runner._before = first
+    runner.trainer, runner.model = SimpleNamespace(logger=SimpleNamespace(history=logged)), SimpleNamespace()
+    runner._update_history()
+    history = runner.model.history_
+    assert history["train_loss"]["train_loss"].to_dict() == {0: 3.0, 1: 2.0, 2: 1.5, 3: 1.0, 4: 0.5}
+    assert history["validation_loss"]["validation_loss"].to_dict() == {3: 1.2}
+    assert len(history["old"]) == 2

@@ -51,6 +51,11 @@ class Augmentation(ABC):
         """Cells that it holds to be of one kind, row numbers, shape ``(n_pairs, 2)``; none before :meth:`bind`."""
         return np.empty((0, 2), np.int32)
 
+    @property
+    def n_pairs(self) -> int | None:
+        """Number of pairs of cells of two batches that :meth:`bind` found to be alike; None if it looks for none."""
+        return None
+
     @abstractmethod
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Change every cell (``p`` is none of its business).

@@ -60,6 +60,12 @@ class Compose:
         """Whether :meth:`bind` must be called before views are drawn."""
         return any(augmentation.needs_neighbors for augmentation in self.augmentations)
 
+    @property
+    def n_pairs(self) -> int | None:
+        """Number of pairs of cells of two batches that it found; None if it looks for none."""
+        found = [one.n_pairs for one in self.augmentations if one.n_pairs is not None]
+        return sum(found) if found else None
+
     def bind(self, space: CellSpace) -> Compose:
         """Return this composition with the neighbours that it borrows from, see :meth:`Augmentation.bind`."""
         return Compose([augmentation.bind(space) for augmentation in self.augmentations])

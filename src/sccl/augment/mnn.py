@@ -78,6 +78,11 @@ class MNN(Augmentation):
         """The cell that the view starts from, and as many as are mixed in."""
         return 1 + self.n_mixed
 
+    @property
+    def n_pairs(self) -> int:
+        """Number of mutual nearest neighbours."""
+        return len(getattr(self, "_pairs", ()))
+
     def bind(self, space: CellSpace) -> Self:
         """Find the neighbours within batches and the mutual ones between them."""
         pairs = graph.mutual_nearest_neighbors(space.embedding_nd, space.batch, k=self.k_anchor, refine=self.refine)

@@ -77,6 +77,11 @@ class CrossBatchPositive(Augmentation):
         """The mutual nearest neighbours."""
         return getattr(self, "_pairs", super().pairs)
 
+    @property
+    def n_pairs(self) -> int:
+        """Number of mutual nearest neighbours."""
+        return len(self.pairs)
+
     def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:
         """Choose a random one of each cell's mutual nearest neighbours, for the second view."""
         anchors = require(self, "_anchors")

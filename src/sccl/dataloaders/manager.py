@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
-import pandas as pd
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
@@ -33,7 +32,6 @@ class CellManager(AnnDataManager):
 
     registered: Registered
     _adata: ref[AnnData] | None = None
-    _names: pd.Index
     _codes: dict[str, np.ndarray]
 
     @property
@@ -48,7 +46,6 @@ class CellManager(AnnDataManager):
     def register_fields(self, adata: AnnData, source_registry: dict | None = None, **transfer_kwargs: Any) -> None:
         """Register the data, and remember what the columns of ``obs`` say."""
         super().register_fields(adata, source_registry, **transfer_kwargs)
-        self._names = adata.obs_names
         self._codes = {
             key: np.array(super(CellManager, self).get_from_registry(key))
             for key, where in self.data_registry.items()
@@ -56,25 +53,8 @@ class CellManager(AnnDataManager):
         }
 
     def get_from_registry(self, registry_key: str) -> Any:
-        """Return registered data; columns of ``obs`` as they were registered, for the cells that are there now.
-
-        Raises
-        ------
-        ValueError
-            If there are cells now that were not registered.
-        """
-        if registry_key not in self._codes:
-            return super().get_from_registry(registry_key)
-        codes, names = self._codes[registry_key], self.adata.obs_names
-        if names.equals(self._names):
-            return codes
-        rows = self._names.get_indexer(names)
-        if (rows < 0).any():
-            raise ValueError(
-                f"`adata` holds {np.count_nonzero(rows < 0)} cells that `setup_anndata` did not see, for example "
-                f"{names[np.argmin(rows)]!r}: call it again, and make a new model."
-            )
-        return codes[rows]
+        """Return registered data; columns of ``obs`` as they were registered."""
+        return self._codes[registry_key] if registry_key in self._codes else super().get_from_registry(registry_key)
 
     def create_torch_dataset(
         self,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sccl.augment.names import unknown
 from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
 from sccl.inputs.expression import matrix_of
 from sccl.inputs.fingerprint import Registered, fingerprint
@@ -49,13 +48,6 @@ def check_setup(adata: AnnData, *, layer: str | None) -> Registered:
             f"All {adata.n_obs} cells have the same expression in {name}: there is nothing to learn from them."
         )
     return Registered(fingerprint(x), description)
-
-
-def check_unknown(parameters: dict[str, Any], known: Sequence[str], *, owner: str) -> None:
-    """Raise a TypeError that has the nearest valid name if a parameter is unknown."""
-    for name in parameters:
-        if name not in known:
-            raise TypeError(unknown(f"parameter of {owner}", name, known))
 
 
 def as_row_numbers(indices: Sequence[int] | Sequence[bool] | np.ndarray | None, n_cells: int) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,7 +11,6 @@ from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from scvi.data import fields
 from scvi.data._constants import _MODEL_NAME_KEY
-from scvi.train import TrainRunner
 
 from sccl import graph, module
 from sccl.augment import Compose, as_compose
@@ -21,15 +18,17 @@ from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.dataloaders.manager import CellManager
 from sccl.inputs import as_count, check_anndata, find_column
 from sccl.model.cells import check_attached, own_cells, read_cells
-from sccl.model.checks import as_row_numbers, check_setup, check_unknown
+from sccl.model.checks import as_row_numbers, check_setup
 from sccl.model.fields import TextObsField, check_batches
 from sccl.model.genes import align_genes
 from sccl.model.history import clean_history
 from sccl.model.query import ReferenceModel
 from sccl.model.registration import RegisteredModel, check_setup_arguments
 from sccl.model.saved import find_model
-from sccl.model.signature import show_signature
-from sccl.train import ContrastiveTrainingPlan, RefreshNeighbors
+from sccl.model.signature import check_hyperparameters, show_signature
+from sccl.model.training import Training, check_representation, check_training
+from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbors, quiet
+from sccl.train.judgement import judge_embedding, judge_genes, judge_pairs, sample_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +73,7 @@ class CLModel(ReferenceModel, RegisteredModel):
     ValueError
         If ``adata`` was not registered or an argument is out of range.
     TypeError
-        If the architecture has no such hyper-parameter.
+        If ``adata`` is no AnnData, or if the architecture has no such hyper-parameter.
 
     Notes
     -----
@@ -117,11 +116,12 @@ class CLModel(ReferenceModel, RegisteredModel):
         dropout_rate: float = 0.0,
         **architecture_kwargs: Any,
     ) -> None:
+        if adata is not None:
+            check_anndata(adata)
         super().__init__(adata, registry)
         # The registry is shared with other models of the same data; its model's name is not.
         self.registry_: dict[str, Any] = {**self.registry_, _MODEL_NAME_KEY: type(self).__name__}
-        known = list(inspect.signature(self._architecture_cls).parameters)[1:]
-        check_unknown(architecture_kwargs, known, owner=type(self).__name__)
+        check_hyperparameters(type(self), architecture_kwargs)
         architecture_kwargs = {**self._architecture_defaults, **architecture_kwargs}
         self.module = module.ContrastiveModule(
             module.Encoder(self.summary_stats.n_vars, n_hidden=n_hidden, n_latent=n_latent, dropout_rate=dropout_rate),
@@ -252,97 +252,113 @@ class CLModel(ReferenceModel, RegisteredModel):
         early_stopping
             Stop when ``validation_loss`` no longer falls.
         accelerator, devices, **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`.
+            Passed to :class:`scvi.train.Trainer`. There is a progress bar, unless ``enable_progress_bar=False`` or
+            ``scvi.settings.verbosity`` is above INFO. Nothing is written to disk, unless ``enable_checkpointing`` or a
+            ``logger`` asks for it: below ``scvi.settings.logging_dir``.
 
         Raises
         ------
+        TypeError
+            If there is no such argument; the message says what it is called here.
         ValueError, KeyError
-            If an argument is out of range or unknown, or if there are fewer than two cells to train on.
+            If an argument is out of range or unknown, if there are fewer than two cells to train on, or if the cells were
+            changed since they were registered. Nothing was changed then.
         FloatingPointError
-            If the loss is no longer finite.
+            If the loss or the embedding is no longer finite. The model then counts as not trained.
+
+        Warns
+        -----
+        UserWarning
+            Once, at the end, and with what to try: if the embedding has diverged or collapsed; if the augmentation was to
+            show cells beside cells of other batches, and found none, or batches that have no gene in common.
         """
         if self.adata is None:
             raise ValueError("The model was loaded without cells: load it with `adata` to train it further.")
-        own_cells(self)
-        validates = (
-            early_stopping
-            or validation_size is not None
-            or bool(trainer_kwargs.get("enable_checkpointing"))
-            or trainer_kwargs.get("check_val_every_n_epoch") is not None
+        asked = check_training(
+            self._train_defaults,
+            max_epochs=max_epochs,
+            max_steps=max_steps,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            warmup=warmup,
+            train_size=train_size,
+            validation_size=validation_size,
+            early_stopping=early_stopping,
+            trainer=trainer_kwargs,
         )
-        if validation_size is not None and not 0 < validation_size < 1:
-            raise ValueError(f"`validation_size` must be in (0, 1), found {validation_size}.")
-        if train_size is None:
-            train_size = 1.0 - (validation_size or 0.1) if validates else 1.0
-        batch_size = self._train_defaults["batch_size"] if batch_size is None else batch_size
-        lr = self._train_defaults["lr"] if lr is None else lr
-        if batch_size < 2:
-            raise ValueError(f"`batch_size` must be at least 2, found {batch_size}: a cell is contrasted with others.")
-        if max_epochs is None and max_steps is None:
-            max_epochs, max_steps = self._train_defaults["max_epochs"], self._train_defaults["max_steps"]
-        for name, value in (("max_epochs", max_epochs), ("max_steps", max_steps)):
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1, found {value}.")
-        if not 0 < train_size <= 1:
-            raise ValueError(f"`train_size` must be in (0, 1], found {train_size}.")
+        own_cells(self)
+        views, minibatches, batch = self._bind(augmentation, sampling, use_rep)
+        splitter = self._split(asked, views, minibatches)
+        self._fit(asked, splitter, views, minibatches, accelerator=accelerator, devices=devices)
+        if self._may_move:
+            self._fit_readout(views.pairs, batch, splitter.train_idx)
+        self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
+
+    def _bind(self, augmentation: Any, sampling: Any, use_rep: str | None) -> tuple[Compose, Sampling, np.ndarray]:
+        """Return views and minibatches that know their neighbours, and the batches of the cells."""
+        check_representation(self.adata, use_rep)
         views = as_compose(self._augmentation if augmentation is None else augmentation)
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
         batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
         if views.needs_neighbors or minibatches.needs_neighbors:
             space = graph.CellSpace(self._neighbor_space(use_rep), batch)
             views, minibatches = views.bind(space), minibatches.bind(space)
+        return views, minibatches, batch
+
+    def _split(self, asked: Training, views: Compose, minibatches: Sampling) -> TwoViewDataSplitter:
         splitter = TwoViewDataSplitter(
             self.adata_manager,
-            train_size,
-            validation_size,
+            asked.train_size,
+            asked.validation_size,
             seed=int(torch.randint(2**31, ())),
-            batch_size=batch_size,
+            batch_size=asked.batch_size,
             augmentation=views,
             sampling=minibatches,
         )
-        if validates and splitter.n_val == 0:
+        if asked.validates and splitter.n_val == 0:
             raise ValueError(
-                f"Validation was asked for, but `train_size={train_size}` of {self.adata.n_obs} cells leaves none for it."
+                f"Validation was asked for, but `train_size={asked.train_size}` of {self.adata.n_obs} cells leaves none "
+                "for it."
             )
-        if validates and not early_stopping:
-            trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
+        return splitter
+
+    def _fit(
+        self, asked: Training, splitter: TwoViewDataSplitter, views: Compose, minibatches: Sampling, **device: Any
+    ) -> None:
         steps_per_epoch = splitter.steps_per_epoch
-        lengths = [max_epochs, None if max_steps is None else -(-max_steps // steps_per_epoch)]
-        max_epochs = min(length for length in lengths if length is not None)
+        n_epochs = asked.n_epochs(steps_per_epoch)
+        plan = ContrastiveTrainingPlan(self.module, n_steps=n_epochs * steps_per_epoch, **asked.optimisation)
         self._before_training()
-        plan = ContrastiveTrainingPlan(
-            self.module,
-            n_steps=max_epochs * steps_per_epoch,
-            lr=lr,
-            weight_decay=weight_decay,
-            schedule=schedule,
-            warmup=warmup,
-        )
+        trainer = dict(asked.trainer)
         if views.refresh_every or minibatches.refresh_every:
             embed = partial(self._embed, RowReader(self._expression()), np.arange(self.adata.n_obs))
-            trainer_kwargs["callbacks"] = [*trainer_kwargs.get("callbacks", []), RefreshNeighbors(embed)]
-        runner = TrainRunner(
-            self,
-            training_plan=plan,
-            data_splitter=splitter,
-            max_epochs=max_epochs,
-            accelerator=accelerator,
-            devices=devices,
-            early_stopping=early_stopping,
-            early_stopping_monitor="validation_loss",
-            checkpointing_monitor="validation_loss",
-            use_distributed_sampler=False,
-            **trainer_kwargs,
-        )
-        with warnings.catch_warnings():
-            # Losses are logged per epoch, so it does not matter that epochs are shorter than the logging interval.
-            warnings.filterwarnings("ignore", message=r"The number of training batches \(\d+\) is smaller")
-            # Nor are workers needed: unless a user's own function makes the views, a thread does it while the model trains.
-            warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
+            trainer["callbacks"] = [*trainer["callbacks"], RefreshNeighbors(embed)]
+        with quiet():
+            runner = ContinuedRunner(
+                self, training_plan=plan, data_splitter=splitter, max_epochs=n_epochs, **device, **trainer
+            )
             self.module.train()
-            runner()
-        if self._may_move:
-            self._fit_readout(views.pairs, batch, splitter.train_idx)
+            try:
+                runner()
+            except FloatingPointError:
+                self.is_trained_ = False  # also if it was before
+                raise
+
+    def _judge(self, views: Compose, batch: np.ndarray, cells: np.ndarray, *, lr: float) -> None:
+        """Look at what came out, as the user will."""
+        reader, cells = RowReader(self._expression()), sample_cells(cells)
+        try:
+            judge_embedding(self._embed(reader, cells, readout=False), lr=lr)
+        except FloatingPointError:
+            self.is_trained_ = False
+            raise
+        if views.n_pairs is not None:
+            judge_pairs(views.n_pairs, batch)
+            csr, rows = reader.read(cells)
+            names = self.adata_manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY)["categorical_mapping"]
+            judge_genes(csr[rows], batch[cells], list(names))
 
     def get_latent_representation(
         self,
@@ -418,12 +434,13 @@ class CLModel(ReferenceModel, RegisteredModel):
         if kwargs.get("backup_url") is None:
             find_model(dir_path, kwargs.get("prefix"))
         if adata is None or adata is False:
-            return check_attached(super().load(dir_path, adata, **kwargs))
+            with quiet():
+                return check_attached(super().load(dir_path, adata, **kwargs))
         check_anndata(adata)
         registry = cls.load_registry(dir_path, prefix=kwargs.get("prefix"))
         aligned = align_genes(adata, registry["field_registries"]["X"]["state_registry"]["column_names"])
         adata = aligned.copy() if aligned is not adata else adata
-        with cls._undone_if_it_fails(adata):
+        with quiet(), cls._undone_if_it_fails(adata):
             return check_attached(super().load(dir_path, adata, **kwargs))
 
     def __repr__(self) -> str:

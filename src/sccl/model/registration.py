@@ -12,6 +12,8 @@ from scvi.model.base import BaseModelClass
 from scvi.model.base._base_model import BaseModelMetaClass
 
 from sccl.augment.names import unknown
+from sccl.model.saved import find_model
+from sccl.train import quiet
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,6 +48,13 @@ class SharedSetup(BaseModelMetaClass):
 
 class RegisteredModel(BaseModelClass, metaclass=SharedSetup):
     """A model whose registrations are forgotten with their data, and with the model itself."""
+
+    @staticmethod
+    def load_registry(dir_path: str, prefix: str | None = None) -> dict[str, Any]:
+        """Return what a saved model was registered with."""
+        find_model(dir_path, prefix)
+        with quiet():
+            return BaseModelClass.load_registry(dir_path, prefix)
 
     @classmethod
     def register_manager(cls, adata_manager: CellManager) -> None:

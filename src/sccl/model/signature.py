@@ -1,9 +1,11 @@
-"""What can be passed to a model, as help and editors show it."""
+"""What can be passed to a model, as help and editors show it, and what cannot."""
 
 from __future__ import annotations
 
 import inspect
 from typing import TYPE_CHECKING, Any
+
+from sccl.augment.names import unknown
 
 if TYPE_CHECKING:
     from sccl.model.clmodel import CLModel
@@ -19,3 +21,16 @@ def show_signature(cls: type[CLModel]) -> None:
     named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
     signature: Any = inspect.Signature([*named[1:], *(passed_on if len(named) < len(own) else [])])
     cls.__signature__ = signature
+
+
+def check_hyperparameters(cls: type[CLModel], passed: dict[str, Any]) -> None:
+    """Raise a TypeError that has the nearest valid name if a model has no such hyper-parameter."""
+    known = [name for name in inspect.signature(cls).parameters if name not in ("adata", "registry")]
+    for name in passed:
+        if name == "n_layers":
+            raise TypeError(
+                f"{cls.__name__} has no hyper-parameter 'n_layers': `n_hidden` takes a list with the width of each layer, for "
+                f"example n_hidden=[128, 128]. Known: {', '.join(known)}."
+            )
+        if name not in known:
+            raise TypeError(unknown(f"hyper-parameter of {cls.__name__}", name, known))

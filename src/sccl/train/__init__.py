@@ -2,6 +2,16 @@
 
 from sccl.train.diagnostics import alignment, effective_rank, uniformity
 from sccl.train.plan import ContrastiveTrainingPlan
+from sccl.train.quiet import quiet
 from sccl.train.refresh import RefreshNeighbors
+from sccl.train.runner import ContinuedRunner
 
-__all__ = ["ContrastiveTrainingPlan", "RefreshNeighbors", "alignment", "effective_rank", "uniformity"]
+__all__ = [
+    "ContinuedRunner",
+    "ContrastiveTrainingPlan",
+    "RefreshNeighbors",
+    "alignment",
+    "effective_rank",
+    "quiet",
+    "uniformity",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -11,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from sccl.inputs import as_real, check_choice
 from sccl.train.diagnostics import alignment, effective_rank, uniformity
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from sccl.module.contrastive import ContrastiveOutput
 
 Schedule = Literal["cosine", "constant"]
-
-# Below this many dimensions in use an embedding cannot tell even a handful of cell types apart.
-COLLAPSED_RANK = 2.0
-# Fewer cells than this span too few dimensions for the alarm to mean anything.
-MIN_CELLS_TO_JUDGE = 16
 
 
 class ContrastiveTrainingPlan(pl.LightningModule):
@@ -56,11 +51,6 @@ class ContrastiveTrainingPlan(pl.LightningModule):
         If an argument is out of range.
     FloatingPointError
         When training, if the loss is no longer finite.
-
-    Warns
-    -----
-    UserWarning
-        Once, if at the end of an epoch the representations use fewer than two dimensions: the embedding has collapsed.
     """
 
     def __init__(
@@ -74,20 +64,12 @@ class ContrastiveTrainingPlan(pl.LightningModule):
         warmup: float = 0.05,
     ) -> None:
         super().__init__()
-        if not lr > 0:
-            raise ValueError(f"`lr` must be positive, found {lr!r}.")
-        if not weight_decay >= 0:
-            raise ValueError(f"`weight_decay` must be at least 0, found {weight_decay!r}.")
-        if schedule not in get_args(Schedule):
-            raise ValueError(f"`schedule` must be one of {get_args(Schedule)}, found {schedule!r}.")
-        if not 0 <= warmup < 1:
-            raise ValueError(f"`warmup` must be in [0, 1), found {warmup!r}.")
+        check_optimisation(lr=lr, weight_decay=weight_decay, schedule=schedule, warmup=warmup)
         self.module = module
         self.n_steps = n_steps
         self.lr, self.weight_decay, self.schedule, self.warmup = lr, weight_decay, schedule, warmup
         self._losses: list[Tensor] = []
         self._last: ContrastiveOutput | None = None
-        self._has_warned = False
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW and the schedule of its learning rate, which moves with every step."""
@@ -116,7 +98,7 @@ class ContrastiveTrainingPlan(pl.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch and look for collapse."""
+        """Log the epoch."""
         last, self._last = self._last, None
         assert last is not None  # an epoch has at least one step
         train_loss = torch.stack(self._losses).mean()
@@ -126,28 +108,27 @@ class ContrastiveTrainingPlan(pl.LightningModule):
                 f"The training loss is {train_loss:.3g} in epoch {self.current_epoch}: try a lower `lr`, found {self.lr}."
             )
         h_nd, projections = last.h_vnd[0].detach(), last.projections
-        n_cells, n_dims = h_nd.shape
-        rank = effective_rank(h_nd)
         with torch.no_grad():
             values = {
                 "alignment": alignment(projections.z1_nd, projections.z2_nd),
                 "uniformity": uniformity(projections.z1_nd),
-                "effective_rank": rank,
+                "effective_rank": effective_rank(h_nd),
             }
         self.log("train_loss", train_loss, prog_bar=True)
         self.log_dict(values)
-        if rank < COLLAPSED_RANK and n_cells >= MIN_CELLS_TO_JUDGE and not self._has_warned:
-            self._has_warned = True
-            warnings.warn(
-                f"The embedding is collapsing: after epoch {self.current_epoch} its effective rank is {rank:.2f} of "
-                f"{n_dims}. Try weaker augmentations, a lower `lr` or another architecture.",
-                stacklevel=2,
-            )
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log the loss of validation cells, weighted by how many they are."""
         loss = self.module(batch["views"]).projections.loss
         self.log("validation_loss", loss, prog_bar=True, on_epoch=True, batch_size=batch["views"].shape[1])
+
+
+def check_optimisation(*, lr: float, weight_decay: float, schedule: str, warmup: float) -> None:
+    """Raise a ValueError that names the argument if one is out of range, see :class:`ContrastiveTrainingPlan`."""
+    as_real(lr, "lr", "(0, ∞)")
+    as_real(weight_decay, "weight_decay", "[0, ∞)")
+    check_choice(schedule, "schedule", get_args(Schedule))
+    as_real(warmup, "warmup", "[0, 1)")
 
 
 def learning_rate_factor(step: int, *, n_steps: int, warmup: float, schedule: Schedule) -> float:

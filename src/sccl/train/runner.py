@@ -1,0 +1,25 @@
+"""One training after the other, in one history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from scvi.train import TrainRunner
+
+
+class ContinuedRunner(TrainRunner):
+    """A :class:`~scvi.train.TrainRunner` that adds to what a model logged in earlier trainings, whatever that was."""
+
+    def __init__(self, model: Any, **kwargs: Any) -> None:
+        self._before: dict[str, pd.DataFrame] = dict(model.history_ or {}) if model.is_trained else {}
+        super().__init__(model, **kwargs)
+
+    def _update_history(self) -> None:
+        n_before = len(self._before.get("train_loss", ()))
+        logged = getattr(self.trainer.logger, "history", None) or {}  # loggers of other kinds have none
+        new = {name: frame.set_axis(frame.index + n_before) for name, frame in logged.items()}
+        self.model.history_ = {
+            name: pd.concat([history[name] for history in (self._before, new) if name in history])
+            for name in {**self._before, **new}
+        }
