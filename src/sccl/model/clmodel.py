@@ -268,7 +268,7 @@ class CLModel(ReferenceModel, RegisteredModel):
 
         Warns
         -----
-        UserWarning
+        TrainingWarning
             Once, at the end, and with what to try: if the embedding has diverged or collapsed; if the augmentation was to
             show cells beside cells of other batches, and found none, or batches that have no gene in common.
         """
