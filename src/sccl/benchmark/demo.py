@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import math
 import sys
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,7 +109,6 @@ def _run(args: argparse.Namespace) -> None:
         from sccl.benchmark.scores import score
         from sccl.model import CLModel
 
-        _quiet_lightning()
         use_jax_cache()
 
     if args.data is None:
@@ -193,14 +190,6 @@ def _stage(name: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     print(f" {time.perf_counter() - start:.1f} s", flush=True)
-
-
-def _quiet_lightning() -> None:
-    """Keep the framework's hints and deprecations, which are not the user's, out of the stages."""
-    for name in ("lightning.fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
-    warnings.filterwarnings("ignore", message="The `srun` command is available")
 
 
 def _read(path: Path, batch_key: str | None, labels_key: str | None) -> AnnData:

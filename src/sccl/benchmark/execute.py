@@ -103,7 +103,9 @@ def _work(run: Run, directory: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the frameworks' hints, which nobody asked for, out of the list of runs."""
+    """Keep the hints of all methods' frameworks out of the list of runs, but not that a training went wrong."""
+    from sccl.train import TrainingWarning
+
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "scvi")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -111,6 +113,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.simplefilter("always", TrainingWarning)
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -252,14 +252,25 @@ class CLModel(ReferenceModel, RegisteredModel):
         early_stopping
             Stop when ``validation_loss`` no longer falls.
         accelerator, devices, **trainer_kwargs
-            Passed to :class:`scvi.train.Trainer`.
+            Passed to :class:`scvi.train.Trainer`. There is a progress bar, unless ``enable_progress_bar=False`` or
+            ``scvi.settings.verbosity`` is above INFO. Nothing is written to disk, unless ``enable_checkpointing`` or a
+            ``logger`` asks for it: below ``scvi.settings.logging_dir``.
 
         Raises
         ------
+        TypeError
+            If there is no such argument; the message says what it is called here.
         ValueError, KeyError
-            If an argument is out of range or unknown, or if there are fewer than two cells to train on.
+            If an argument is out of range or unknown, if there are fewer than two cells to train on, or if the cells were
+            changed since they were registered. Nothing was changed then.
         FloatingPointError
-            If the loss is no longer finite.
+            If the loss or the embedding is no longer finite. The model then counts as not trained.
+
+        Warns
+        -----
+        TrainingWarning
+            Once, at the end, and with what to try: if the embedding has diverged or collapsed; if the augmentation was to
+            show cells beside cells of other batches, and found none, or batches that have no gene in common.
         """
         if self.adata is None:
             raise ValueError("The model was loaded without cells: load it with `adata` to train it further.")

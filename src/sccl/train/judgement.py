@@ -23,6 +23,10 @@ MIN_CELLS_TO_JUDGE = 16
 MAX_CELLS_TO_JUDGE = 2000
 
 
+class TrainingWarning(UserWarning):
+    """Training went through, but its result is not what was hoped for."""
+
+
 def sample_cells(cells: np.ndarray) -> np.ndarray:
     """Return as many of the cells as are judged, in order; the same each time."""
     if cells.size > MAX_CELLS_TO_JUDGE:
@@ -47,7 +51,7 @@ def judge_embedding(h_nd: np.ndarray, *, lr: float) -> None:
 
     Warns
     -----
-    UserWarning
+    TrainingWarning
         If the cells use fewer than two dimensions, or if its coordinates are so large that training must have diverged.
     """
     if not np.isfinite(h_nd).all():
@@ -59,12 +63,14 @@ def judge_embedding(h_nd: np.ndarray, *, lr: float) -> None:
         warnings.warn(
             f"Training has diverged: the embedding's coordinates are of size {size:.3g}, where about 1 is usual. Try a lower "
             f"`lr`, found {lr:g}.",
+            TrainingWarning,
             stacklevel=4,
         )
     elif rank < COLLAPSED_RANK:
         warnings.warn(
             f"The embedding has collapsed: its effective rank is {rank:.2f} of {h_nd.shape[1]}, so that it cannot tell cell "
             "types apart. Try weaker augmentations, a lower `lr` or another architecture.",
+            TrainingWarning,
             stacklevel=4,
         )
 
@@ -81,7 +87,7 @@ def judge_pairs(n_pairs: int, batch: np.ndarray) -> None:
 
     Warns
     -----
-    UserWarning
+    TrainingWarning
         If there are no pairs: whether there is but one batch, and what follows.
     """
     if n_pairs:
@@ -92,6 +98,7 @@ def judge_pairs(n_pairs: int, batch: np.ndarray) -> None:
             "The augmentation takes positives from other batches, but there is one batch only: the model learned from each "
             "cell alone. Name the batches, `setup_anndata(adata, batch_key=...)`; if it is one indeed, "
             '`train(augmentation="mask", sampling="uniform")` says so.',
+            TrainingWarning,
             stacklevel=4,
         )
     else:
@@ -100,6 +107,7 @@ def judge_pairs(n_pairs: int, batch: np.ndarray) -> None:
             "are mutual nearest neighbours of one kind, so that nothing was learned of what the batches have in common. "
             "Check that they measure the same genes, under the same names, and are normalised alike; if they share no kind "
             'of cells, there is nothing to integrate, and `train(augmentation="mask", sampling="uniform")` is enough.',
+            TrainingWarning,
             stacklevel=4,
         )
 
@@ -118,7 +126,7 @@ def judge_genes(csr: csr_matrix, batch: np.ndarray, names: list[str]) -> None:
 
     Warns
     -----
-    UserWarning
+    TrainingWarning
         Naming the batches.
     """
     codes = [code for code, n_cells in enumerate(np.bincount(batch)) if n_cells >= MIN_CELLS_TO_JUDGE]
@@ -135,5 +143,6 @@ def judge_genes(csr: csr_matrix, batch: np.ndarray, names: list[str]) -> None:
             f"No gene that batch {', '.join(map(repr, alone))} expresses is expressed in another batch: they cannot be "
             "compared. Are the genes named in two ways (symbols and identifiers, upper and lower case)? Name them alike before "
             "the batches are joined.",
+            TrainingWarning,
             stacklevel=4,
         )
