@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from hydra import main as hydra_main
 from hydra._internal.utils import get_args_parser
@@ -16,6 +18,9 @@ from sccl.benchmark.schedule import run_all
 from sccl.benchmark.study import OptionError, Study, plan
 
 CONFIG_MODULE = "sccl.benchmark.conf"
+
+#: ``_target_`` of data that are read from a file.
+READ = "sccl.datasets.read"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code: 0 if all runs are complete, 1 if some failed, 2 if an option was refused.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    if "--version" in argv:  # hydra would say its own
+        print(f"sccl {version('sccl')}")
+        return 0
     args = get_args_parser().parse_args(argv)
+    if args.cfg and args.multirun:
+        print(
+            "sccl-bench: --cfg prints one run's configuration: leave out --multirun and give each option one value.",
+            file=sys.stderr,
+        )
+        return 2
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         _let_hydra_answer(argv)
         return 0
@@ -43,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             config_name=args.config_name or "config",
             config_dir=args.config_dir,
         )
+        _check_place(study)
+        _check_files(study)
     except OptionError as error:
         print(f"sccl-bench: {error}", file=sys.stderr)
         return 2
@@ -50,6 +66,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sccl-bench: {_without_search_path(error)}", file=sys.stderr)
         return 2
     return _report(study, run_all(study.runs, study.cluster))
+
+
+def _check_place(study: Study) -> None:
+    """Refuse a folder for results that cannot be written to, before anything is computed."""
+    folder = study.results / "runs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"results={study.results} cannot be made ({error.strerror}): name another folder.") from error
+    if not os.access(folder, os.W_OK):
+        raise OptionError(f"results={study.results} cannot be written to: name another folder.")
+
+
+def _check_files(study: Study) -> None:
+    """Refuse a file that cannot be read, before anything is computed or what computes is imported."""
+    from sccl.datasets.read import check_readable
+
+    paths = [run.config["data"] for run in study.runs if run.config["data"]["_target_"] == READ]
+    for path in dict.fromkeys(data["path"] for data in paths):
+        try:
+            check_readable(path)
+        except FileNotFoundError as error:
+            raise OptionError(
+                f"{error} Name it with data.path=FILE, or the folder of a known set with the variable SCCL_DATA."
+            ) from error
+        except ValueError as error:
+            raise OptionError(str(error)) from error
 
 
 def _report(study: Study, states: dict[Run, str]) -> int:

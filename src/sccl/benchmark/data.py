@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData, read_h5ad
+from anndata import AnnData
 
 from sccl import pp
+from sccl.inputs import as_text
 from sccl.inputs.csr import as_csr
 
 #: Principal components of the data before any integration.
@@ -99,7 +99,14 @@ def prepare(config: Mapping[str, Any], *, max_cells: int | None = None, holdout:
     FileNotFoundError, KeyError, ValueError
         If there is no such file, column or batch, or if the values are no counts.
     """
-    return _prepare(json.dumps(dict(config)), max_cells, holdout)
+    key = json.dumps([dict(config), max_cells, holdout])
+    if key not in _last:
+        _last.clear()  # before the next ones are read: two data sets at a time would count as memory of the second's methods
+        _last[key] = _prepare(dict(config), max_cells, holdout)
+    return _last[key]
+
+
+_last: dict[str, Data] = {}
 
 
 def batches(config: Mapping[str, Any]) -> list[str]:
@@ -116,19 +123,18 @@ def batches(config: Mapping[str, Any]) -> list[str]:
         See :func:`prepare`.
     """
     adata = _load(dict(config))
-    return sorted(adata.obs[config["batch_key"]].dropna().astype(str).unique())
+    return sorted(adata.obs[config["batch_key"]].dropna().unique())
 
 
-@lru_cache(maxsize=1)
-def _prepare(config_json: str, max_cells: int | None, holdout: str | None) -> Data:
-    config = json.loads(config_json)
+def _prepare(config: dict[str, Any], max_cells: int | None, holdout: str | None) -> Data:
     batch_key, labels_key, layer = config["batch_key"], config["labels_key"], config["layer"]
     adata = _load(config)
     query = None
     if holdout is not None:
-        is_held_out = (adata.obs[batch_key].astype(str) == holdout).to_numpy()
+        held_out = as_text([holdout])[0]
+        is_held_out = (adata.obs[batch_key] == held_out).to_numpy()
         if not is_held_out.any() or is_held_out.all():
-            found = sorted(adata.obs[batch_key].astype(str).unique())
+            found = sorted(adata.obs[batch_key].dropna().unique())
             raise ValueError(f"holdout={holdout} must be one of several batches; obs[{batch_key!r}] has {found}.")
         query, adata = adata[is_held_out].copy(), adata[~is_held_out].copy()
     pp.preprocess(adata, batch_key=batch_key, layer=layer, n_top_genes=config["n_top_genes"])
@@ -136,14 +142,17 @@ def _prepare(config_json: str, max_cells: int | None, holdout: str | None) -> Da
         pp.preprocess(query, batch_key=batch_key, layer=layer, n_top_genes=None)
         query = query[:, adata.var_names].copy()
     labels = (adata if query is None else query).obs[labels_key]
-    scored = np.flatnonzero(labels.notna() & ~labels.isin(config["ignore_labels"]))
+    scored = np.flatnonzero(labels.notna() & ~labels.isin(as_text(config["ignore_labels"])))
     if max_cells is not None and len(scored) > max_cells:
         scored = np.sort(np.random.default_rng(0).choice(scored, max_cells, replace=False))
     return Data(adata, batch_key, labels_key, scored, query)
 
 
 def _load(config: dict[str, Any]) -> AnnData:
-    """Load the cells and check that they have what `config` says; its other entries are the loader's arguments."""
+    """Load the cells and check that they have what `config` says; its other entries are the loader's arguments.
+
+    Batches and labels become text, by which they are compared, so that all methods see the same groups.
+    """
     from hydra.utils import get_method
 
     config = {name: value for name, value in config.items() if name not in ("layer", "n_top_genes")}
@@ -153,9 +162,10 @@ def _load(config: dict[str, Any]) -> AnnData:
     for name, key in (("batch_key", batch_key), ("labels_key", labels_key)):
         if key not in adata.obs:
             raise KeyError(f"data.{name}={key} does not exist; obs has {', '.join(map(str, adata.obs.columns))}.")
-    unknown = set(ignored) - set(adata.obs[labels_key])
-    if unknown:
-        raise ValueError(f"data.ignore_labels names {sorted(unknown)}, which obs[{labels_key!r}] does not hold.")
+        adata.obs[key] = pd.Categorical(as_text(adata.obs[key]))
+    known = set(adata.obs[labels_key].cat.categories)
+    if unknown := sorted(set(as_text(ignored)) - known):
+        raise ValueError(f"data.ignore_labels names {unknown}, but obs[{labels_key!r}] has {sorted(known)}.")
     return adata if n_cells is None else subsample(adata, n_cells, [batch_key, labels_key])
 
 
@@ -188,18 +198,3 @@ def subsample(adata: AnnData, n_cells: int, keys: Sequence[str]) -> AnnData:
     share = n_cells / adata.n_obs
     kept = [rng.choice(rows, max(round(share * rows.size), min(3, rows.size)), replace=False) for rows in groups]
     return adata[np.sort(np.concatenate(kept))].copy()
-
-
-def read_file(path: str) -> AnnData:
-    """Read an h5ad file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it does not exist.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"There is no file {path}. Name it with data.path=FILE, or its folder with the variable SCCL_DATA."
-        )
-    return read_h5ad(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -81,7 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sccl.benchmark.demo",
         description="Train the recommended model on simulated counts, or on yours, and compare its embedding with PCA.",
     )
-    parser.add_argument("--data", type=Path, metavar="FILE", help="h5ad file with raw counts; simulated if not given")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="file with raw counts: h5ad, zarr, loom, CellRanger's .h5 or matrix folder; simulated if not given",
+    )
     parser.add_argument("--batch-key", metavar="COLUMN", help="column of obs with the batches; needed with --data")
     parser.add_argument("--labels-key", metavar="COLUMN", help="column of obs with the cell types; scores need it")
     parser.add_argument("--layer", metavar="NAME", help="layer with the raw counts; X if not given")
@@ -94,6 +100,7 @@ def _run(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     if args.data is None and (args.batch_key or args.labels_key or args.layer):
         raise InputError("--batch-key, --labels-key and --layer belong to --data FILE, which was not given.")
+    _check(args.data, args.out)
 
     with _stage("Loading libraries"):
         import numpy as np
@@ -134,24 +141,31 @@ def _run(args: argparse.Namespace) -> None:
         # As fast as two at this size; more would wait for each other, forty times as long, where other work runs beside.
         torch.set_num_threads(1)
         scvi.settings.seed = args.seed
-        CLModel.setup_anndata(adata, batch_key=batch_key)
-        model = CLModel(adata)
-        model.train(enable_progress_bar=False)
+        try:
+            CLModel.setup_anndata(adata, batch_key=batch_key)
+            model = CLModel(adata)
+            model.train(enable_progress_bar=False)
+        except (KeyError, ValueError) as error:
+            raise InputError(_first_line(error)) from error
         adata.obsm["X_cl"] = model.get_latent_representation()
 
-    args.out.mkdir(parents=True, exist_ok=True)
     obs = pd.DataFrame(adata.obs[[key for key in (batch_key, labels_key) if key]])
     embeddings: dict[str, np.ndarray] = {"PCA": np.asarray(adata.obsm["X_pca"]), "sccl": np.asarray(adata.obsm["X_cl"])}
 
+    table, why_not = None, "they need the cell types (--labels-key COLUMN, or make demo LABELS_KEY=COLUMN)"
     if labels_key:
+        known = obs[labels_key].notna().to_numpy()
         with _stage("Scoring"):
-            known = obs[labels_key].notna().to_numpy()
-            table = score(
-                {name: array[known] for name, array in embeddings.items()},
-                obs.loc[known, batch_key],
-                obs.loc[known, labels_key],
-                seed=args.seed,
-            )
+            try:
+                table = score(
+                    {name: array[known] for name, array in embeddings.items()},
+                    obs.loc[known, batch_key],
+                    obs.loc[known, labels_key],
+                    seed=args.seed,
+                )
+            except ValueError as error:  # all else is worth having all the same
+                why_not = _first_line(error)
+    if table is not None:
         table.to_csv(args.out / "table.csv", index_label="embedding")
         (args.out / "table.md").write_text(_markdown(table))
 
@@ -174,8 +188,8 @@ def _run(args: argparse.Namespace) -> None:
         AnnData(obs=obs.astype("category"), obsm=arrays).write_h5ad(args.out / "embeddings.h5ad")
         findings = (
             f"{table.T.to_string(float_format='{:.3f}'.format)}\n\n{verdict(table)}"
-            if labels_key
-            else "No scores: they need the cell types (--labels-key COLUMN, or make demo LABELS_KEY=COLUMN)."
+            if table is not None
+            else f"No scores: {why_not.rstrip('.')}."
         )
         data = f"{args.data or 'simulated counts'}, {adata.n_obs} cells, {adata.n_vars} genes, seed {args.seed}"
         summary = f"PCA and sccl {sccl.__version__} on {data}\n\n{findings}\n\n{_contents(args.out)}\n"
@@ -192,21 +206,41 @@ def _stage(name: str) -> Iterator[None]:
     print(f" {time.perf_counter() - start:.1f} s", flush=True)
 
 
-def _read(path: Path, batch_key: str | None, labels_key: str | None) -> AnnData:
-    import anndata
+def _check(data: Path | None, out: Path) -> None:
+    """Refuse a file that cannot be read, and a folder that cannot be written to, before libraries are loaded."""
+    from sccl.datasets.read import check_readable
 
-    if not path.is_file():
-        raise InputError(f"There is no file {path}.")
     try:
-        adata = anndata.read_h5ad(path)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is not an AnnData file: {_first_line(error)}") from error
+        if data is not None:
+            check_readable(data)
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, ValueError) as error:
+        raise InputError(_first_line(error)) from error
+    except OSError as error:
+        raise InputError(f"The folder {out} cannot be made ({error.strerror}): name another, --out FOLDER.") from error
+    if not os.access(out, os.W_OK):
+        raise InputError(f"The folder {out} cannot be written to: name another, --out FOLDER.")
+
+
+def _read(path: Path, batch_key: str | None, labels_key: str | None) -> AnnData:
+    """Read the cells; batches and labels become text, by which they are compared."""
+    import pandas as pd
+
+    from sccl.datasets import read
+    from sccl.inputs import as_text
+
+    try:
+        adata = read(path)
+    except ValueError as error:
+        raise InputError(_first_line(error)) from error
     columns = f"{path} has these columns in obs: {', '.join(map(str, adata.obs.columns)) or 'none'}."
     if batch_key is None:
         raise InputError(f"Name the batches (--batch-key COLUMN, or make demo BATCH_KEY=COLUMN); {columns}")
     for option, key in (("--batch-key", batch_key), ("--labels-key", labels_key)):
-        if key is not None and key not in adata.obs:
-            raise InputError(f"{option} {key!r} does not exist; {columns}")
+        if key is not None:
+            if key not in adata.obs:
+                raise InputError(f"{option} {key!r} does not exist; {columns}")
+            adata.obs[key] = pd.Categorical(as_text(adata.obs[key]))
     return adata
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from sccl.benchmark.run import STATUS, Run
-from sccl.benchmark.surroundings import forget_peak_memory, git_state, hardware, peak_memory_gib, versions
+from sccl.benchmark.surroundings import code, forget_peak_memory, git_state, hardware, peak_memory_gib, versions
 
 
 def execute(run: Run) -> None:
@@ -42,10 +42,12 @@ def execute(run: Run) -> None:
         shutil.rmtree(leftover)
     directory = parent / f".{run.id}.{os.getpid()}"
     directory.mkdir()
-    _write(directory / "config.json", {"config": run.config, "choices": run.choices, "command": run.command})
+    about = {"config": run.config, "choices": run.choices, "command": run.command, "content": run.content}
+    _write(directory / "config.json", about)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        _write(directory / "surroundings.json", {"versions": versions(), "git": git_state(), "hardware": hardware()})
+        surroundings = {"versions": versions(), "code": code(), "git": git_state(), "hardware": hardware()}
+        _write(directory / "surroundings.json", surroundings)
         _work(run, directory)
         state = "complete"
     except Exception as error:  # noqa: BLE001 - whatever a method raises, the other runs go on

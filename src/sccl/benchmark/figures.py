@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sccl.benchmark.pictures import draw_panels, draw_umaps
+from sccl.benchmark.pictures import draw_panels, draw_umaps, plain_legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,20 +27,22 @@ def quality_against_time(table: pd.DataFrame) -> Figure:
     names = np.where(table["model"] == "–", table["method"], table["model"])
     ax.set_xscale("log")
     ax.set_xlim(seconds.min() / 2, 2 * seconds.max())
-    for name in dict.fromkeys(names):
+    shown = list(dict.fromkeys(names))
+    points = []
+    for name in shown:
         rows = table[names == name]
-        ax.errorbar(
+        bars = ax.errorbar(
             seconds[rows.index],
             rows["Total"],
             yerr=rows["Total sd"].fillna(0),
             fmt="o",
             markersize=5,
             alpha=0.8,
-            label=name,
         )
+        points.append(bars)
     ax.set(xlabel="seconds for the embedding", ylabel="total score, mean ± sd over seeds")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+    plain_legend(ax, points, shown)
     return figure
 
 
@@ -54,7 +56,7 @@ def effects(table: pd.DataFrame) -> Figure:
     bars = np.abs(table[["low", "high"]].sub(table["effect"], axis=0)).fillna(0).to_numpy().T
     ax.errorbar(table["effect"], y, xerr=bars, fmt="o", markersize=5, color="black", ecolor="grey")
     ax.axvline(0, color="lightgrey", zorder=0)
-    ax.set_yticks(y, table["factor"] + " = " + table["value"].astype(str), fontsize=8)
+    ax.set_yticks(y, table["factor"] + " = " + table["value"].astype(str), fontsize=8, parse_math=False)
     ax.set(xlabel="total score, difference from the mean of all values")
     ax.spines[["top", "right"]].set_visible(False)
     return figure

@@ -33,7 +33,6 @@ def score(data: Data, embedding: Embedding) -> dict[str, float]:
         data.batch.iloc[cells],
         data.labels.iloc[cells],
         unintegrated=data.pca[cells],
-        n_jobs=1,
     )
     return {name: float(value) for name, value in table.loc["run"].items()}
 

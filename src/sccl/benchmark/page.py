@@ -29,6 +29,11 @@ def render(title: str, sections: Sequence[tuple[str, str]]) -> str:
     return template.substitute(title=escape(title), body=body)
 
 
+def heading(text: str) -> str:
+    """Return the heading of a part of a section."""
+    return f"<h3>{escape(text)}</h3>\n"
+
+
 def note(text: str) -> str:
     """Return a paragraph that explains what is shown."""
     return f'<p class="note">{escape(text)}</p>\n'

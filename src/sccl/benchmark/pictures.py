@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def draw_panels(rows: Mapping[str, Sequence[tuple[str, np.ndarray, pd.Series]]],
             order = np.random.default_rng(seed).permutation(len(xy_n2))
             order = order[np.argsort(group.notna().to_numpy()[order], kind="stable")]
             _scatter(ax, xy_n2[order], group.iloc[order])
-            ax.set_title(f"{name}, {title}", fontsize=11)
+            ax.set_title(f"{name}, {title}", fontsize=11, parse_math=False)
     return figure
 
 
@@ -89,21 +89,20 @@ def _scatter(ax: Axes, xy_n2: np.ndarray, group: pd.Series) -> None:
     ax.set(xticks=[], yticks=[])
     ax.set_aspect("equal", adjustable="datalim")
     ax.spines[:].set_visible(False)
-    handles = [
-        Line2D([], [], linestyle="none", marker="o", markersize=6, color=color, label=str(name))
-        for code, (name, color) in enumerate(zip(names, palette, strict=True))
-        if code in codes
-    ]
     # a column of the legend holds what fits beside the panel
-    ax.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-        frameon=False,
-        fontsize=8,
-        ncols=-(-len(handles) // 16),
-        handletextpad=0.1,
+    shown = [code for code in range(len(names)) if code in codes]
+    dots = [Line2D([], [], linestyle="none", marker="o", markersize=6, color=palette[code]) for code in shown]
+    plain_legend(ax, dots, [str(names[code]) for code in shown], ncols=-(-len(shown) // 16), handletextpad=0.1)
+
+
+def plain_legend(ax: Axes, handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
+    """Put a legend beside a panel, with names as they are: a dollar is no formula, and an underscore hides none."""
+    legend = ax.legend(
+        handles, ["x"] * len(names), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8, **options
     )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(name)
 
 
 def _palette(n: int) -> list[str]:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from sccl.benchmark import figures
 from sccl.benchmark.holdout import METRIC, K
-from sccl.benchmark.page import heat_map, note, sortable
-from sccl.benchmark.results import HELD_OUT, NONE
+from sccl.benchmark.page import heading, heat_map, note, sortable
+from sccl.benchmark.results import HELD_OUT, NONE, of_data, title_of_data
 from sccl.benchmark.statistics import over_seeds
 
 #: Rows of each data set of which a confusion matrix and a UMAP is shown.
@@ -48,7 +48,7 @@ def _table(runs: pd.DataFrame) -> pd.DataFrame:
     factors, metrics = runs.attrs["factors"], runs.attrs["metrics"]
     methods = [name for name in factors if name != HELD_OUT]
     # without one of the data's batches it would be another mean
-    n_batches = runs.groupby("data")[HELD_OUT].transform("nunique")
+    n_batches = runs.groupby(of_data(factors))[HELD_OUT].transform("nunique")
     complete = runs[runs.groupby([*methods, "seed"])[HELD_OUT].transform("nunique") == n_batches]
     overall = complete.groupby([*methods, "seed"])[[*metrics, "Seconds"]].mean().reset_index()
     overall[HELD_OUT] = "all"
@@ -60,7 +60,7 @@ def _table(runs: pd.DataFrame) -> pd.DataFrame:
     order = parts[0].set_index(methods)[_LEADING].rename("order")
     table = pd.concat(parts).join(order, on=methods)
     first = {
-        "data": table["data"],
+        **{name: table[name] for name in of_data(methods)},
         "batch": table[HELD_OUT] != "all",
         "name": table[HELD_OUT],
         "order": -table["order"],
@@ -85,26 +85,27 @@ def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
         "in the tables further down. Click a heading to sort."
     )
     sections = [("Held-out batches", note(text) + sortable(board[overall].drop(columns=HELD_OUT)))]
-    for data, group in table[~overall].groupby("data"):
-        best = table[overall & (table["data"] == data)].head(N_SHOWN)
-        panel = board.loc[group.index].drop(columns=[name for name in shown if name == "data"])
+    of_set = of_data(methods)
+    for data, group in table[~overall].groupby(of_set):
+        best = table[overall & (table[of_set] == data).all(axis=1)].head(N_SHOWN)
+        panel = board.loc[group.index].drop(columns=of_data(shown))
         directories = _directories(runs, best, methods, shown)
         content = [note("Each batch."), sortable(panel)]
         for title, paths in directories.items():
-            content.append(f"<h3>Confusion, {title}</h3>" + note("Share of each label, row, that got which, column."))
+            content.append(heading(f"Confusion, {title}") + note("Share of each label, row, that got which, column."))
             content.append(heat_map(_confusion(paths)))
         if directories:
             first = {title: paths[0] for title, paths in directories.items()}
             content.append(
-                "<h3>Reference and query, first batch and seed</h3>" + figures.as_svg(figures.queries(first))
+                heading("Reference and query, first batch and seed") + figures.as_svg(figures.queries(first))
             )
-        sections.append((f"Held-out batches of {data}", "".join(content)))
+        sections.append((f"Held-out batches of {title_of_data(of_set, data)}", "".join(content)))
     return sections
 
 
 def _directories(runs: pd.DataFrame, rows: pd.DataFrame, methods: list[str], shown: list[str]) -> dict[str, list[str]]:
     """Return a title and the directories of its runs for each row."""
-    names = [name for name in shown if name != "data"] or ["method"]
+    names = [name for name in shown if name not in of_data(shown)] or ["method"]
     found = {}
     for _, row in rows.iterrows():
         of_row = (runs[methods] == row[methods]).all(axis=1)

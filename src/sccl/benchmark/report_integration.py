@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from sccl.benchmark import figures
-from sccl.benchmark.page import heat_map, note, sortable
-from sccl.benchmark.results import NONE
+from sccl.benchmark.page import heading, heat_map, note, sortable
+from sccl.benchmark.results import NONE, of_data, title_of_data
 from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION
 from sccl.benchmark.statistics import main_effects, over_seeds, paired_differences, relative_to_table
 
@@ -39,7 +39,9 @@ def write(runs: pd.DataFrame, out: Path) -> tuple[list[str], list[tuple[str, str
     means, sds, seeds = over_seeds(runs, metrics)
     scaled = relative_to_table(means)
     table = means.join(sds.add_suffix(" sd")).join(scaled.add_suffix(" scaled in table")).join(seeds)
-    table = table.sort_values("Total", ascending=False, kind="stable").sort_index(level="data", sort_remaining=False)
+    table = table.sort_values("Total", ascending=False, kind="stable").sort_index(
+        level=of_data(factors), sort_remaining=False
+    )
     costs = over_seeds(runs, _COSTS)[0]
     worth, pairs = main_effects(runs), paired_differences(runs)
 
@@ -86,9 +88,9 @@ def _sections(
     ours = table[table["model"] != NONE]
     if ours[["model", "augmentation"]].nunique().max() > 1:
         parts = [note("Mean total over seeds and over the settings that are not shown.")]
-        for (data, sampling), group in ours.groupby(["data", "sampling"]):
+        for (*data, sampling), group in ours.groupby([*of_data(factors), "sampling"]):
             cells = group.pivot_table(index="model", columns="augmentation", values="Total")
-            parts.append(f"<h3>{data}, {sampling} sampling</h3>{heat_map(cells)}")
+            parts.append(heading(f"{title_of_data(of_data(factors), data)}, {sampling} sampling") + heat_map(cells))
         sections.append(("Architecture × augmentation × sampling", "".join(parts)))
     if len(worth):
         text = (
@@ -105,9 +107,9 @@ def _sections(
             "seeds, and in how many of them the second is better."
         )
         sections.append(("Pairs", note(text) + sortable(pairs)))
-    for data, group in table.groupby("data"):
+    for data, group in table.groupby(of_data(factors)):
         metrics = [*BIO_CONSERVATION, *BATCH_CORRECTION]
-        panel = pd.concat([group[[name for name in shown if name != "data"]], group[metrics]], axis=1)
+        panel = pd.concat([group[[name for name in shown if name not in of_data(factors)]], group[metrics]], axis=1)
         chosen = _first_runs(runs, group.head(N_UMAPS), shown)
         content = (
             note("Each metric, raw, mean over seeds.")
@@ -115,14 +117,14 @@ def _sections(
             + f"<h3>Quality against time</h3>{figures.as_svg(figures.quality_against_time(group))}"
             + f"<h3>UMAPs of the best rows, first seed</h3>{figures.as_svg(figures.umaps(chosen))}"
         )
-        sections.append((f"Data set {data}", content))
+        sections.append((f"Data set {title_of_data(of_data(factors), data)}", content))
     return sections
 
 
 def _first_runs(runs: pd.DataFrame, rows: pd.DataFrame, shown: list[str]) -> dict[str, str]:
     """Return a title and the first seed's directory for each row."""
     first = rows.merge(runs.groupby(runs.attrs["factors"])["directory"].first().reset_index(), on=runs.attrs["factors"])
-    names = [name for name in shown if name != "data"] or ["method"]
+    names = [name for name in shown if name not in of_data(shown)] or ["method"]
     return {" ".join(str(row[name]) for name in names): row["directory"] for _, row in first.iterrows()}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from sccl.benchmark.run import read_status
 CHOICES = ("data", "method", "model", "augmentation", "sampling")
 #: Column with the batch that was held out, in studies that do.
 HELD_OUT = "held out"
+#: Column that tells files of one name apart.
+CONTENT = "data.content"
 #: Value of a choice that a method does not have.
 NONE = "–"
 
@@ -31,10 +35,11 @@ def read_runs(results: Path, *, held_out: bool = False) -> pd.DataFrame:
 
     Returns
     -------
-    One row per complete run, in an order that depends on nothing but what the runs are: :data:`CHOICES`, one column for
-    each setting in which runs of the same choices differ, :data:`HELD_OUT` if asked for, ``seed``, the metrics,
-    ``Seconds`` (of the embedding), ``Peak memory (GiB)``, ``command`` and ``directory``. Attribute ``attrs["factors"]``
-    names the columns of choices and settings, ``attrs["metrics"]`` those of metrics.
+    One row per complete run, in an order that depends on nothing but what the runs are: :data:`CHOICES` (``data`` being
+    the file's name where there is one), one column for each setting, version or state of the code in which runs of the
+    same choices differ, :data:`HELD_OUT` if asked for, ``seed``, the metrics, ``Seconds`` (of the embedding),
+    ``Peak memory (GiB)``, ``command`` and ``directory``. Attribute ``attrs["factors"]`` names the columns of choices and
+    settings, ``attrs["metrics"]`` those of metrics. Runs that agree in all factors differ in nothing but their seed.
 
     Raises
     ------
@@ -44,26 +49,28 @@ def read_runs(results: Path, *, held_out: bool = False) -> pd.DataFrame:
     complete = [path for path, config in _complete(results) if ("holdout" in config) == held_out]
     if not complete:
         raise FileNotFoundError(f"{results} has no complete run; sccl-bench results={results} makes some.")
-    records, settings, metrics = [], [], {}
+    records, settings = [], []
+    metrics: dict[str, Any] = {}
     for path in complete:
         about, costs = _read(path / "config.json"), _read(path / "costs.json")
         batch = {HELD_OUT: about["config"]["holdout"]} if held_out else {}
-        metrics = _read(path / "metrics.json")
-        settings.append(_settings(about["config"]))
+        metrics |= (found := _read(path / "metrics.json"))
+        settings.append(_identity(about, _read(path / "surroundings.json")))
         records.append(
             {
                 **{choice: about["choices"].get(choice, NONE) for choice in CHOICES},
+                "data": _name_of_data(about),
                 **batch,
                 "seed": about["config"]["seed"],
-                **metrics,
+                **found,
                 "Seconds": costs["seconds"]["embedding"],
                 "Peak memory (GiB)": costs["peak_memory_gib"],
-                "command": " ".join(["sccl-bench", *map(_quoted, about["command"])]),
+                "command": shlex.join(["sccl-bench", *about["command"]]),
                 "directory": str(path),
             }
         )
     runs = pd.DataFrame(records).astype(dict.fromkeys(metrics, float))
-    differing = _differing(pd.DataFrame(settings), runs)
+    differing = _differing(settings, runs)
     runs = pd.concat([runs[list(CHOICES)], differing, runs.drop(columns=list(CHOICES))], axis=1)
     factors = [*CHOICES, *differing, *([HELD_OUT] if held_out else [])]
     runs = runs.sort_values([*factors, "seed"], ignore_index=True)
@@ -87,38 +94,76 @@ def failures(results: Path) -> list[tuple[str, str]]:
     """Return the command of each failed run and the last line of its traceback."""
     failed = []
     for path in sorted((results / "runs").glob("[!.]*/traceback.txt")):
-        command = " ".join(["sccl-bench", *map(_quoted, _read(path.parent / "config.json")["command"])])
+        command = shlex.join(["sccl-bench", *_read(path.parent / "config.json")["command"]])
         failed.append((command, path.read_text().strip().splitlines()[-1]))
     return failed
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """Flatten a configuration to what one would type: ``network.n_latent`` and not ``method.network.n_latent``."""
+def _identity(about: Mapping[str, Any], surroundings: Mapping[str, Any]) -> dict[str, str]:
+    """Return all that a run's numbers depend on but its seed and held-out batch, flat, in the order in which it was set.
+
+    Names are what one would type: ``network.n_latent`` and not ``method.network.n_latent``. A file counts by its content.
+    """
     flat: dict[str, str] = {}
 
     def visit(prefix: str, value: Any) -> None:
         if isinstance(value, Mapping) and value:
             for name, item in value.items():
                 visit(f"{prefix}.{name}" if prefix else str(name), item)
-        elif not prefix.endswith(("_target_", "data.path")):
+        else:
             flat[prefix] = value if isinstance(value, str) else json.dumps(value)
 
-    for part in ("method", "data", "score"):
+    config = about["config"]
+    for part in (name for name in config if name not in ("seed", "holdout")):
         is_ours = part == "method" and "model" in config["method"]
         visit("" if is_ours else part, config[part])
+    if path := flat.pop("data.path", None):
+        content = about.get("content")
+        flat[CONTENT] = content[:8] if content else path
+    flat |= {f"version.{name}": version for name, version in surroundings["versions"].items()}
+    # of the source where it is known; else of the commit
+    flat["code"] = surroundings.get("code") or json.dumps(surroundings["git"])
     return flat
 
 
-def _differing(settings: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Keep the settings in which runs of the same choices differ."""
-    settings = settings.fillna(NONE)
+def _name_of_data(about: Mapping[str, Any]) -> str:
+    """Return the chosen data, by the name of the file where the choice does not say it."""
+    chosen, path = about["choices"]["data"], about["config"]["data"].get("path")
+    if path is None:
+        return chosen
+    name = Path(path).name.removesuffix(".gz")
+    for ending in (".h5ad", ".h5", ".zarr", ".loom"):
+        name = name.removesuffix(ending)
+    return name if chosen in ("file", name) else f"{chosen} ({name})"
+
+
+def _differing(identities: list[dict[str, str]], runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the settings in which runs of the same choices differ, so that runs that agree in all differ in their seed.
+
+    Every average passes here: of what is left out, and of the order of settings, nothing may differ within a group.
+    """
+    settings = pd.DataFrame(identities).fillna(NONE)
     groups = runs.groupby(list(CHOICES)).ngroup()
     counts = settings.groupby(groups).nunique()
-    return settings[[name for name in sorted(settings) if (counts[name] > 1).any()]]
+    differing = settings[[name for name in sorted(settings) if (counts[name] > 1).any()]]
+    # augmentations, for one, are applied in their order, which values alone do not tell
+    digests = pd.Series([hashlib.sha256(json.dumps(one).encode()).hexdigest()[:8] for one in identities])
+    left = digests.groupby([groups, *(differing[name] for name in differing)]).transform("nunique")
+    return differing.assign(settings=digests.where(left > 1, NONE)) if (left > 1).any() else differing
 
 
-def _quoted(option: str) -> str:
-    return f"'{option}'" if set(option) & set("[]{} ()$*") else option
+def of_data(factors: Iterable[str]) -> list[str]:
+    """Return those factors that make another data set: scores of different ones are not put on one scale."""
+    return [name for name in factors if name == "data" or name.startswith("data.")]
+
+
+def title_of_data(names: list[str], values: Sequence[str]) -> str:
+    """Return ``cells, n_top_genes=1000`` of the factors of a data set."""
+    return ", ".join(
+        value if name == "data" else f"{name.removeprefix('data.')}={value}"
+        for name, value in zip(names, values, strict=True)
+        if value != NONE
+    )
 
 
 def _read(path: Path) -> Any:

@@ -42,12 +42,16 @@ class Run:
     def id(self) -> str:
         """Twelve hexadecimal digits of a hash of `config`; a file counts by its content, not by its path."""
         identity = dict(self.config)
-        data = dict(identity["data"])
-        if "path" in data:
-            data["path"] = _sha256(data["path"])
-        identity["data"] = data
+        if self.content is not None:
+            identity["data"] = {**identity["data"], "path": self.content}
         # keys are not sorted: augmentations are applied in their order
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+
+    @cached_property
+    def content(self) -> str | None:
+        """Hash of what the data's file holds, None for data that come from no file."""
+        path = self.config["data"].get("path")
+        return None if path is None else _sha256(path)
 
     @property
     def directory(self) -> Path:
@@ -79,8 +83,17 @@ def read_status(directory: Path) -> dict[str, Any] | None:
 
 @lru_cache
 def _sha256(path: str) -> str:
+    """Return the hash of a file, or of the names and contents of a folder's files."""
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        if not Path(path).is_dir():
+            return _sha256_of_file(Path(path))
+        files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        listed = [f"{file.relative_to(path)} {_sha256_of_file(file)}" for file in files]
+        return hashlib.sha256("\n".join(listed).encode()).hexdigest()
     except OSError:
         return f"no such file: {path}"  # the run itself will say so
+
+
+def _sha256_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

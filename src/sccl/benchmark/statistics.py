@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sccl.benchmark.results import NONE
+from sccl.benchmark.results import CONTENT, NONE, of_data
 from sccl.benchmark.scores import AGGREGATES, with_aggregates
 
 #: Coverage of the intervals.
@@ -32,7 +32,7 @@ def relative_to_table(means: pd.DataFrame) -> pd.DataFrame:
     are equal becomes NaN and is left out of the aggregates.
     """
     metrics = means.drop(columns=list(AGGREGATES))
-    groups = metrics.groupby(level="data")
+    groups = metrics.groupby(level=of_data(means.index.names))
     span = groups.transform("max") - groups.transform("min")
     return with_aggregates((metrics - groups.transform("min")) / span.where(span > 0))
 
@@ -50,8 +50,7 @@ def main_effects(runs: pd.DataFrame, metric: str = "Total") -> pd.DataFrame:
     data sets would differ. NaN with one seed.
     """
     rows = []
-    factors = [name for name in runs.attrs["factors"] if name != "data"]
-    for factor in factors:
+    for factor in _compared(runs):
         others = [name for name in runs.attrs["factors"] if name != factor]
         wide = _wide(runs, others, factor, metric)
         wide = wide[[value for value in wide if value != NONE]].dropna(how="all")
@@ -75,7 +74,7 @@ def paired_differences(runs: pd.DataFrame, metric: str = "Total") -> pd.DataFram
     the second value was ``better``.
     """
     rows = []
-    for factor in (name for name in runs.attrs["factors"] if name != "data"):
+    for factor in _compared(runs):
         others = [name for name in runs.attrs["factors"] if name != factor]
         wide = _wide(runs, others, factor, metric)
         for context, block in wide.groupby(level=others):
@@ -90,6 +89,11 @@ def paired_differences(runs: pd.DataFrame, metric: str = "Total") -> pd.DataFram
                 rows.append((factor, first, second, shown, difference, low, high, n_seeds, int((pair > 0).sum())))
     names = ["factor", "first", "second", "with", "difference", "low", "high", "seeds", "better"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _compared(runs: pd.DataFrame) -> list[str]:
+    """Return the factors whose values may be compared: all but which data set it is."""
+    return [name for name in runs.attrs["factors"] if name not in ("data", CONTENT)]
 
 
 def _wide(runs: pd.DataFrame, others: list[str], factor: str, metric: str) -> pd.DataFrame:

@@ -86,6 +86,7 @@ def plan(
             seeds = sweep.pop("seed", [f"seed={config.seed}"])
             for combination in product(*sweep.values()):
                 composed = _compose([*fixed, *combination], config_name)
+                _check_complete(composed)
                 command = (*fixed[len(searchpath) :], *combination)
                 for holdout, seed in product(_holdouts(composed), seeds):
                     composed.seed, composed.holdout = _seed(seed), holdout
@@ -131,6 +132,14 @@ def _values(option: Override) -> list[str]:
         return [str(option.input_line)]
     key = option.get_key_element()
     return [f"{key}={value}" for value in option.sweep_string_iterator()]
+
+
+def _check_complete(config: DictConfig) -> None:
+    """Refuse data that lack what only the user knows, naming all of it at once."""
+    if missing := sorted(OmegaConf.missing_keys(config.data)):
+        chosen = config.hydra.runtime.choices.data
+        needed = " ".join(f"data.{name}={'FILE' if name == 'path' else 'COLUMN'}" for name in missing)
+        raise OptionError(f"data={chosen} also needs {needed}.")
 
 
 def _run(config: DictConfig, command: tuple[str, ...]) -> Run:

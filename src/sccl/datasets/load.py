@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from anndata import AnnData, read_h5ad
-from scipy import sparse
 
 from sccl.datasets.download import DownloadError, cache_folder, fetch
 from sccl.datasets.registry import PUBLISHED, Published
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 def load(name: str, *, folder: Path | str | None = None) -> AnnData:
@@ -50,6 +51,10 @@ def load(name: str, *, folder: Path | str | None = None) -> AnnData:
 
 
 def _as_counts(path: Path, entry: Published) -> AnnData:
+    import pandas as pd
+    from anndata import AnnData, read_h5ad
+    from scipy import sparse
+
     try:
         published = read_h5ad(path)
     except (OSError, KeyError, ValueError) as error:

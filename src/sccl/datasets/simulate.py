@@ -1,11 +1,16 @@
 """Counts with known cell types and known batch effects."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from anndata import AnnData
-from scipy import sparse
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from scipy import sparse
 
 CHUNK_CELLS = 512
 """Cells drawn at a time, each chunk from its own generator. Part of what a seed means: changing it changes the data."""
@@ -108,6 +113,10 @@ def simulate(
     >>> adata = sccl.datasets.simulate(n_cells=500, batch_strength=0.8, seed=1)
     >>> sccl.pp.preprocess(adata, batch_key="batch")
     """
+    import pandas as pd
+    from anndata import AnnData
+    from scipy import sparse
+
     for name, count in (("n_genes", n_genes), ("n_batches", n_batches), ("n_types", n_types)):
         _check_integer(name, count, least=1)
     _check_integer("n_cells", n_cells, least=max(n_batches, n_types), why=" (every batch and every type needs a cell)")
@@ -182,12 +191,16 @@ def _shares(log_rate_btg: np.ndarray, batch_n: np.ndarray, position_n: np.ndarra
 
 def _draw_counts(mu_ng: np.ndarray, *, dispersion: float, rng: np.random.Generator) -> sparse.csr_matrix:
     """Negative binomial counts as the gamma-Poisson mixture they are."""
+    from scipy import sparse
+
     if dispersion > 0:
         mu_ng = mu_ng * (dispersion * rng.standard_gamma(1 / dispersion, mu_ng.shape, dtype=np.float32))
     return sparse.csr_matrix(rng.poisson(mu_ng).astype(np.float32))
 
 
 def _labels(prefix: str, codes: np.ndarray, n: int) -> pd.Categorical:
+    import pandas as pd
+
     return pd.Categorical.from_codes(codes, categories=[f"{prefix}_{i}" for i in range(1, n + 1)])
 
 

@@ -1,0 +1,1 @@
+"""Measures of an embedding, one a file: arrays in, one number out."""
