@@ -230,14 +230,6 @@ def as_view(adata, tmp_path):
     return adata[np.arange(adata.n_obs)]
 
 
-def as_text_batches(names):
-    def change(adata, tmp_path):
-        adata.obs["batch"] = pd.Series(names, index=adata.obs_names)[adata.obs_names].to_numpy()
-        return adata
-
-    return change
-
-
 SAME = {
     "csr_matrix": with_x(sp.csr_matrix),
     "csc_matrix": with_x(sp.csc_matrix),
@@ -410,6 +402,173 @@ def test_every_door_takes_or_refuses_every_kind_of_input(counts, cells, model, s
         print(
             f"\n{number + 1} attempts through {len(known)} doors: {n_same} taken, {n_refused} refused, {len(wrong)} wrong"
         )
+    assert not wrong, "\n".join(wrong)
+
+
+# ------------------------------------------------------------------------------------------------- batches and labels
+# Each takes a batch and a label per cell and returns arrays.
+
+
+def columns_through_preprocess(adata, about, tmp_path):
+    sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=40)
+    return (adata.var_names.to_numpy(dtype=str) == about["genes"],) if "genes" in about else (np.ones(40, bool),)
+
+
+def columns_through_setup(adata, about, tmp_path):
+    adata.X = about["cells"].X.copy()
+    sccl.CLModel.setup_anndata(adata, batch_key="batch", labels_key="cell_type")
+    manager = sccl.CLModel(adata).adata_manager
+    return tuple(manager.get_from_registry(key).ravel() for key in ("batch", "labels"))
+
+
+def columns_through_load(adata, about, tmp_path):
+    adata.X = about["cells"].X.copy()
+    manager = sccl.CLModel.load(about["saved"], adata, accelerator="cpu").adata_manager
+    return (pd.factorize(manager.get_from_registry("batch").ravel())[0],)
+
+
+def columns_through_load_query_data(adata, about, tmp_path):
+    adata.X = about["cells"].X.copy()
+    model = sccl.CLModel.load_query_data(adata, about["model"], accelerator="cpu")
+    return (pd.factorize(model.adata_manager.get_from_registry("batch").ravel())[0],)
+
+
+def columns_through_reference(adata, about, tmp_path):
+    adata.X = about["cells"].X.copy()
+    query = about["cells"].copy()
+    return (sccl.mapping.transfer_labels(about["model"], adata, query, "cell_type").to_numpy(),)
+
+
+def columns_through_benchmark(adata, about, tmp_path):
+    from sccl.benchmark import data
+
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5ad"
+    adata.write_h5ad(path)
+    config = {
+        "_target_": "sccl.datasets.read",
+        "path": str(path),
+        "batch_key": "batch",
+        "labels_key": "cell_type",
+        "layer": None,
+        "n_top_genes": 40,
+        "subsample": None,
+        "ignore_labels": [],
+    }
+    found = data.prepare(config)
+    return found.batch.cat.codes.to_numpy(), found.labels.cat.codes.to_numpy()[found.scored]
+
+
+def columns_through_score(adata, about, tmp_path):
+    # the gate of `score`; that the score itself does not change with names is in its own test
+    from sccl.benchmark.inputs import as_codes
+
+    return tuple(pd.factorize(as_codes(key, adata.obs[key], adata.n_obs))[0] for key in ("batch", "cell_type"))
+
+
+COLUMN_DOORS = (
+    columns_through_preprocess,
+    columns_through_setup,
+    columns_through_load,
+    columns_through_load_query_data,
+    columns_through_reference,
+    columns_through_benchmark,
+    columns_through_score,
+)
+
+
+def renamed(batch=None, labels=None):
+    """Two batches, 0 and 1, and three labels, 0 to 2, under other names that sort alike."""
+
+    def change(obs):
+        for key, make in (("batch", batch), ("cell_type", labels)):
+            if make is not None:
+                obs[key] = make(obs[key].to_numpy().astype(int))
+        return obs
+
+    return change
+
+
+def missing_first(values):
+    values = values.astype(object)
+    values[:3] = None
+    return pd.Categorical(values)
+
+
+SAME_COLUMNS = {
+    "text": renamed(lambda b: b.astype(str), lambda t: t.astype(str)),
+    "whole numbers": renamed(lambda b: b, lambda t: t),
+    "small whole numbers": renamed(lambda b: b.astype(np.int8), lambda t: t.astype(np.uint16)),
+    "floats": renamed(lambda b: b.astype(float), lambda t: t.astype(np.float32)),
+    "booleans": renamed(lambda b: b == 1),
+    "categories of text": renamed(lambda b: pd.Categorical(b.astype(str)), lambda t: pd.Categorical(t.astype(str))),
+    "categories of numbers": renamed(lambda b: pd.Categorical(b), lambda t: pd.Categorical(t)),
+    "an unused category": renamed(lambda b: pd.Categorical(b.astype(str), ["0", "1", "9"])),
+    "ordered the other way": renamed(lambda b: pd.Categorical(b.astype(str), ["1", "0"], ordered=True)),
+    "pandas' own text": renamed(
+        lambda b: pd.array(b.astype(str), dtype="string"), lambda t: pd.array(t, dtype="Int64")
+    ),
+}
+#: These cannot be written to a file as they are.
+IN_MEMORY_COLUMNS = {
+    "numbers and text": renamed(lambda b: np.array([0, "0", 1, "1"], object)[2 * b + np.arange(b.size) % 2])
+}
+REFUSED_COLUMNS = {
+    "a batch is missing": renamed(missing_first),
+    "no such columns": lambda obs: obs[[]],
+}
+TAKEN_COLUMNS = {
+    "new names": renamed(lambda b: np.array(["site A", "$ite_B"])[b], lambda t: np.array(["β cell", "T\n", "'x'"])[t]),
+    "a label is missing": renamed(None, missing_first),
+}
+REFUSES_MISSING_LABELS = (columns_through_reference, columns_through_score)
+
+
+def test_every_door_takes_or_refuses_every_kind_of_batches_and_labels(counts, cells, tmp_path, capsys):
+    names = counts.copy()
+    names.obs = pd.DataFrame(
+        {key: pd.factorize(counts.obs[key], sort=True)[0].astype(str) for key in ("batch", "cell_type")},
+        index=counts.obs_names,
+    )
+    own = cells.copy()
+    own.obs = names.obs.copy()
+    model = trained(own)
+    model.save(str(tmp_path / "model"))
+    about = {"model": model, "saved": str(tmp_path / "model"), "cells": own}
+    chosen = names.copy()
+    sccl.pp.preprocess(chosen, batch_key="batch", n_top_genes=40)
+    about["genes"] = chosen.var_names.to_numpy(dtype=str)
+    wrong, number = [], 0
+    for door in COLUMN_DOORS:
+        known = [np.asarray(part) for part in door(names.copy(), about, tmp_path)]
+        for kind, change in {**SAME_COLUMNS, **IN_MEMORY_COLUMNS, **REFUSED_COLUMNS, **TAKEN_COLUMNS}.items():
+            if door is columns_through_benchmark and kind in IN_MEMORY_COLUMNS:
+                continue
+            number += 1
+            adata = names.copy()
+            adata.obs = change(adata.obs.copy())
+            refuses = kind in REFUSED_COLUMNS or (kind == "a label is missing" and door in REFUSES_MISSING_LABELS)
+            refuses &= not (kind == "no such columns" and door is columns_through_score)
+            before = adata.obs.copy()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    if kind == "no such columns" and door is columns_through_score:
+                        continue  # it is given none
+                    found = door(adata, about, tmp_path)
+                except Exception as error:  # noqa: BLE001 - which kind it is is what is tested
+                    if not refuses or not isinstance(error, OURS) or not is_helpful(error):
+                        wrong.append(f"{door.__name__}, {kind}: {type(error).__name__}: {str(error)[:200]}")
+                    elif not adata.obs.equals(before):
+                        wrong.append(f"{door.__name__}, {kind}: refused, but changed")
+                    continue
+            if refuses:
+                wrong.append(f"{door.__name__}, {kind}: taken")
+            elif kind in SAME_COLUMNS and not all(
+                np.allclose(part, right, atol=1e-6) for part, right in zip(found, known, strict=True)
+            ):
+                wrong.append(f"{door.__name__}, {kind}: another result")
+    with capsys.disabled():
+        print(f"\n{number} columns through {len(COLUMN_DOORS)} doors, {len(wrong)} wrong")
     assert not wrong, "\n".join(wrong)
 
 

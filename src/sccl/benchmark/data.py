@@ -137,7 +137,7 @@ def _prepare(config: dict[str, Any], max_cells: int | None, holdout: str | None)
             found = sorted(adata.obs[batch_key].dropna().unique())
             raise ValueError(f"holdout={holdout} must be one of several batches; obs[{batch_key!r}] has {found}.")
         query, adata = adata[is_held_out].copy(), adata[~is_held_out].copy()
-    pp.preprocess(adata, batch_key=batch_key, layer=layer, n_top_genes=config["n_top_genes"])
+    pp.preprocess(adata, batch_key=batch_key, layer=layer, n_top_genes=config["n_top_genes"], keep_raw=False)
     if query is not None:
         pp.preprocess(query, batch_key=batch_key, layer=layer, n_top_genes=None)
         query = query[:, adata.var_names].copy()
