@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := demo
-.PHONY: demo test test-lowest lint types tutorials clean
+.PHONY: demo test test-lowest lint types tutorials docs clean
 
 PYTHON := python3
 VENV := .venv
@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 # Written last, so that an interrupted installation is resumed.
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
 LOWEST_INSTALLED := $(LOWEST)/.installed
 
 # make demo DATA=file.h5ad BATCH_KEY=batch LABELS_KEY=cell_type LAYER=counts
@@ -41,6 +42,10 @@ test-lowest: $(LOWEST_INSTALLED)
 tutorials: $(INSTALLED)
 	$(BIN)/python tutorials/execute.py
 
+# docs/_build/html/index.html; a warning fails, and so does a mention of a name that has no page.
+docs: $(DOCS_INSTALLED)
+	$(BIN)/python -m sphinx -b html -W --keep-going -n -q docs docs/_build/html
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,7 +54,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(LOWEST) results/demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) results/demo build dist docs/_build docs/generated .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs the stack several times faster than pip. The bytecode is compiled here, once, and not at the first import.
@@ -63,6 +68,10 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --editable . --group test
 	@touch $(INSTALLED)
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group docs
+	@touch $(DOCS_INSTALLED)
 
 # torchvision comes with lightly, and decides torch's version: it has to be asked for by name to be old, too.
 $(LOWEST_INSTALLED): pyproject.toml $(INSTALLED)
