@@ -443,7 +443,7 @@ def columns_through_benchmark(adata, about, tmp_path):
     from sccl.benchmark import data
 
     path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5ad"
-    adata.write_h5ad(path)
+    adata.copy().write_h5ad(path)  # which makes categories of text, in place
     config = {
         "_target_": "sccl.datasets.read",
         "path": str(path),

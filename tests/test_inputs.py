@@ -186,6 +186,7 @@ def test_cells_without_any_expression_are_embedded(expected):
 
 @pytest.mark.parametrize("batch", [["a"] * 60, [*["a"] * 59, "b"], list(map(str, range(30))) * 2])
 @pytest.mark.filterwarnings("ignore:Category .* has fewer than 3 cells")
+@pytest.mark.filterwarnings("ignore:The augmentation takes positives from other batches")
 def test_one_batch_or_batches_of_one_cell_are_fine(batch):
     adata = with_obs(batch)
     assert np.isfinite(embed(adata)).all()
@@ -219,7 +220,7 @@ def test_a_model_needs_registered_cells():
 
 def test_new_cells_are_checked_like_the_old():
     adata = cells()
-    sccl.CLModel.setup_anndata(adata)
+    sccl.CLModel.setup_anndata(adata, batch_key="batch")
     model = sccl.CLModel(adata)
     model.train(1, **QUIET)
     with pytest.raises(ValueError, match="negative"):

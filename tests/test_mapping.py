@@ -256,7 +256,7 @@ def test_a_query_normalised_to_another_total_is_refused_if_recorded_and_else_not
 def test_a_layer_is_read_where_the_model_reads_one(counts):
     reference = preprocessed(counts.copy())
     reference.layers["log"] = reference.X.copy()
-    sccl.CLModel.setup_anndata(reference, layer="log")
+    sccl.CLModel.setup_anndata(reference, layer="log", batch_key="batch")
     model = sccl.CLModel(reference)
     model.train(1, **QUIET)
     fewer = reference[:5, :100].copy()
@@ -485,8 +485,9 @@ def test_a_fine_tuned_model_may_embed_the_query(learned):
 
 
 @hollow
-def test_cells_without_expression_get_no_label(model, reference, query):
-    query.X = sp.csr_matrix(query.X.toarray() * (np.arange(100) >= 3)[:, None])
+def test_cells_without_expression_get_no_label(learned):
+    model, reference, query = learned[0], learned[1], learned[2].copy()
+    query.X = sp.csr_matrix(query.X.toarray() * (np.arange(query.n_obs) >= 3)[:, None])
     sccl.mapping.transfer_labels(model, reference, query, "cell_type")
     assert (query.obs["cell_type_predicted"][:3] == "unknown").all()
     assert (query.obs["cell_type_predicted"][3:] != "unknown").any()

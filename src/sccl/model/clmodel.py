@@ -354,7 +354,7 @@ class CLModel(ReferenceModel, RegisteredModel):
         except FloatingPointError:
             self.is_trained_ = False
             raise
-        if views.n_pairs is not None:
+        if views.n_pairs is not None and self._may_move:  # a query may well be one batch
             judge_pairs(views.n_pairs, batch)
             csr, rows = reader.read(cells)
             names = self.adata_manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY)["categorical_mapping"]
