@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from sccl.datasets import read, simulate
-from sccl.datasets.read import READABLE, check_readable
+from sccl.datasets.forms import READABLE, check_readable
 
 #: Two genes have one symbol.
 SYMBOLS = ["CD3E", "NKG7", "CD3E", *(f"G{i}" for i in range(9))]
@@ -229,7 +229,7 @@ def test_a_file_that_lacks_a_part_is_said_to_be_damaged(cells, tmp_path):
 def test_refusing_a_file_imports_nothing_that_takes_long(tmp_path):
     (tmp_path / "cells.csv").write_text("a,b")
     code = (
-        "import sys\nfrom sccl.datasets.read import check_readable\n"
+        "import sys\nfrom sccl.datasets.forms import check_readable\n"
         f"try: check_readable({str(tmp_path / 'cells.csv')!r})\nexcept ValueError: pass\n"
         "sys.exit(' '.join({'torch', 'scvi', 'scanpy', 'anndata', 'pandas'} & set(sys.modules)) or 0)"
     )

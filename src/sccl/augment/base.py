@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from sccl.augment.view import make_view
+
 if TYPE_CHECKING:
     import torch
 
@@ -116,9 +118,7 @@ class Augmentation(ABC):
 
     def __call__(self, x_ng: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
         """Change each cell of a tensor with chance ``p``; see :meth:`sccl.augment.Compose.__call__`."""
-        from sccl.augment.compose import Compose
-
-        return Compose([self])(x_ng, generator=generator)
+        return make_view([self], x_ng, generator)
 
 
 def check_unit_interval(augmentation: Augmentation, *names: str) -> None:

@@ -12,6 +12,7 @@ from sccl.augment.base import Augmentation, Operation
 from sccl.augment.function import Function
 from sccl.augment.fused import run_fused
 from sccl.augment.plan import Step, draw_steps
+from sccl.augment.view import apply_step, apply_steps, make_view
 
 if TYPE_CHECKING:
     import torch
@@ -130,7 +131,7 @@ class Compose:
             partners_png = out.new_empty((len(step.partners), *out.shape))
             for partner_ng, partner_rows in zip(partners_png, step.partners, strict=True):
                 run_fused(csr, partner_rows, [], partner_ng.numpy())
-            out.copy_(_apply(augmentation, out, partners_png, step))
+            out.copy_(apply_step(augmentation, out, partners_png, step))
         run_fused(csr, pending, program, view)
         return out
 
@@ -146,10 +147,7 @@ class Compose:
         steps
             What :meth:`draw` gave.
         """
-        view_ng = x_ng.clone()
-        for augmentation, partners_png, step in zip(self.augmentations, partners, steps, strict=True):
-            view_ng = _apply(augmentation, view_ng, partners_png, step)
-        return view_ng
+        return apply_steps(self.augmentations, x_ng, partners, steps)
 
     def __call__(self, x_ng: torch.Tensor, *, generator: torch.Generator | None = None) -> torch.Tensor:
         """Return a view of a tensor, on its device; the tensor is left as it is.
@@ -161,21 +159,4 @@ class Compose:
         generator
             CPU source of randomness; torch's default one if None.
         """
-        import torch
-
-        seed = int(torch.randint(2**63 - 1, (), generator=generator))
-        cells = np.arange(x_ng.shape[0])
-        steps = self.draw(cells, pool=cells, seed=seed, epoch=0, view=0)
-        partners = [x_ng[torch.as_tensor(step.partners, device=x_ng.device)] for step in steps]
-        return self.apply(x_ng, partners, steps)
-
-
-def _apply(augmentation: Augmentation, x_ng: torch.Tensor, partners_png: torch.Tensor, step: Step) -> torch.Tensor:
-    import torch
-
-    if not step.keys.size:
-        return x_ng
-    generator = torch.Generator(x_ng.device).manual_seed(int(np.bitwise_xor.reduce(step.keys) >> np.uint64(1)))
-    changed_ng = augmentation.apply(x_ng, partners_png, generator)
-    applied_n1 = torch.as_tensor(step.applied, device=x_ng.device)[:, None]
-    return torch.where(applied_n1, changed_ng, x_ng)
+        return make_view(self.augmentations, x_ng, generator)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from sccl.augment.keys import cell_keys, derive, uniform
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from sccl.augment.base import Augmentation
+class Borrower(Protocol):
+    """What is asked of an augmentation here, see :class:`sccl.augment.Augmentation`."""
+
+    p: float
+
+    @property
+    def n_partners(self) -> int:
+        """How many other cells each cell borrows from."""
+
+    def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:
+        """Choose the rows that the cells borrow from."""
 
 
 class Step(NamedTuple):
@@ -33,7 +42,7 @@ class Step(NamedTuple):
 
 
 def draw_steps(
-    augmentations: Sequence[Augmentation], cells: np.ndarray, *, pool: np.ndarray, seed: int, epoch: int, view: int
+    augmentations: Sequence[Borrower], cells: np.ndarray, *, pool: np.ndarray, seed: int, epoch: int, view: int
 ) -> list[Step]:
     """Draw, for each augmentation, which cells it changes and which rows they borrow."""
     view_keys = cell_keys(cells, seed=seed, epoch=epoch, view=view)

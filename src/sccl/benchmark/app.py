@@ -81,7 +81,7 @@ def _check_place(study: Study) -> None:
 
 def _check_files(study: Study) -> None:
     """Refuse a file that cannot be read, before anything is computed or what computes is imported."""
-    from sccl.datasets.read import check_readable
+    from sccl.datasets.forms import check_readable
 
     paths = [run.config["data"] for run in study.runs if run.config["data"]["_target_"] == READ]
     for path in dict.fromkeys(data["path"] for data in paths):

@@ -208,7 +208,7 @@ def _stage(name: str) -> Iterator[None]:
 
 def _check(data: Path | None, out: Path) -> None:
     """Refuse a file that cannot be read, and a folder that cannot be written to, before libraries are loaded."""
-    from sccl.datasets.read import check_readable
+    from sccl.datasets.forms import check_readable
 
     try:
         if data is not None:

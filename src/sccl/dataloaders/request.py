@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from sccl.augment.plan import Step
-    from sccl.dataloaders.rows import RowReader
+
+
+class Reader(Protocol):
+    """What reads rows, see :class:`sccl.dataloaders.RowReader`."""
+
+    def read(self, rows: np.ndarray) -> tuple[csr_matrix, np.ndarray]:
+        """Return a matrix that holds the rows, and where in it each of them stands."""
 
 
 class Request(NamedTuple):
@@ -27,7 +33,7 @@ class Request(NamedTuple):
     cells: np.ndarray
     steps: tuple[list[Step], ...]
 
-    def read(self, reader: RowReader) -> tuple[csr_matrix, Request]:
+    def read(self, reader: Reader) -> tuple[csr_matrix, Request]:
         """Read the cells and all that they borrow in one go.
 
         Returns

@@ -15,7 +15,7 @@ from anndata.utils import make_index_unique
 from scipy import sparse
 from scipy.io import mmread
 
-from sccl.datasets.read import find_matrix
+from sccl.datasets.forms import find_matrix
 
 _GENES = "Gene Expression"
 _BLOCK_ELEMENTS = 2**24

@@ -16,10 +16,10 @@ from sccl.model.likeness import check_cells, check_likeness, describe
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from sccl.model import CLModel
+    from sccl.model.registration import RegisteredModel
 
 
-def own_cells(model: CLModel) -> Any:
+def own_cells(model: RegisteredModel) -> Any:
     """Return the expression that a model was registered with, cells × genes, after making sure that it still is that.
 
     Raises
@@ -49,7 +49,7 @@ def own_cells(model: CLModel) -> Any:
 
 
 def read_cells(
-    model: CLModel, adata: AnnData, *, min_overlap: float | None = None, what: str = "adata"
+    model: RegisteredModel, adata: AnnData, *, min_overlap: float | None = None, what: str = "adata"
 ) -> tuple[Any, np.ndarray]:
     """Return the expression of cells with the genes of a model, after it was found to be what the model reads.
 
@@ -99,7 +99,7 @@ def read_cells(
     return x, measured
 
 
-def check_attached[Model: CLModel](model: Model) -> Model:
+def check_attached[Model: RegisteredModel](model: Model) -> Model:
     """Return a model, after its cells, if there are any, were found to be of the kind that it was trained on."""
     if model.adata is None:
         return model
@@ -110,7 +110,7 @@ def check_attached[Model: CLModel](model: Model) -> Model:
     return model
 
 
-def _is_own(model: CLModel) -> bool:
+def _is_own(model: RegisteredModel) -> bool:
     known = model.adata_manager.registered.fingerprint
     x = model.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
     return x is not None and is_unchanged(x, known)

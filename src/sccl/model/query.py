@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scvi.model.base import BaseModelClass
 from torch import nn
 
 from sccl.dataloaders import RowReader
 from sccl.inputs.anndata import check_anndata
 from sccl.model.cells import read_cells
 from sccl.model.genes import fill_genes
-
-if TYPE_CHECKING:
-    from sccl.model.clmodel import CLModel
+from sccl.model.learning import LearningModel
 
 Freeze = Literal["weights", "none"]
 
 
-class ReferenceModel(BaseModelClass):
+class ReferenceModel(LearningModel):
     """A model to whose space new cells are mapped: as they are, or by a copy of it that adapts. It never changes itself."""
 
     # Saved with the model, as are all attributes whose names end with an underscore.
@@ -84,7 +81,7 @@ class ReferenceModel(BaseModelClass):
     def prepare_query_anndata(
         cls,
         adata: AnnData,
-        reference_model: str | Path | CLModel,
+        reference_model: str | Path | ReferenceModel,
         return_reference_var_names: bool = False,
         inplace: bool = True,
         *,
@@ -145,7 +142,7 @@ class ReferenceModel(BaseModelClass):
     def load_query_data(
         cls,
         adata: AnnData,
-        reference_model: str | Path | CLModel,
+        reference_model: str | Path | ReferenceModel,
         *,
         freeze: Freeze = "weights",
         accelerator: str = "auto",

@@ -7,18 +7,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import finalize, ref
 
+from scvi import REGISTRY_KEYS
+from scvi.data import fields
 from scvi.data._constants import _SCVI_UUID_KEY
 from scvi.model.base import BaseModelClass
 from scvi.model.base._base_model import BaseModelMetaClass
 
 from sccl.augment.names import unknown
+from sccl.dataloaders.manager import CellManager
+from sccl.inputs import check_anndata, find_column
+from sccl.model.checks import check_setup
+from sccl.model.fields import TextObsField, check_batches
 from sccl.model.saved import find_model
 from sccl.train import quiet
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-    from sccl.dataloaders.manager import CellManager
 
 # Arguments that other models of scvi-tools take, and what to do instead.
 _INSTEAD = {
@@ -48,6 +52,72 @@ class SharedSetup(BaseModelMetaClass):
 
 class RegisteredModel(BaseModelClass, metaclass=SharedSetup):
     """A model whose registrations are forgotten with their data, and with the model itself."""
+
+    @classmethod
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Register the data. One call serves all models.
+
+        Adds to ``adata``: ``obs["_scvi_batch"]``, ``obs["_scvi_labels"]`` and scvi-tools' identifiers in ``uns``.
+
+        Parameters
+        ----------
+        adata
+            Cells with log-expression, dense or sparse, in memory or backed; see :func:`sccl.pp.preprocess`.
+        layer
+            Layer with log-expression; ``X`` if None.
+        batch_key
+            Column of ``obs`` with the experimental batches. One batch if None. Batches are compared as text: 1, 1.0 and
+            ``"1"`` are one.
+        labels_key
+            Column of ``obs`` with cell types, for those cells that have one; the others are -1 in ``obs["_scvi_labels"]``.
+            Kept with the data for later use; training never sees them.
+
+        Raises
+        ------
+        TypeError
+            If ``adata`` is no AnnData, or if an argument is unknown.
+        KeyError
+            If ``layer``, ``batch_key`` or ``labels_key`` do not exist.
+        ValueError
+            If the data are a view, empty, hold NaN, infinite or negative values, raw counts or other values that are no
+            log-expression, names that are not unique, cells without a batch, or if ``batch_key`` names cells instead of
+            batches.
+        """
+        if isinstance(batch_key, list | tuple) and len(batch_key) == 1:
+            (batch_key,) = batch_key
+        setup_method_args = cls._get_setup_method_args(**locals())
+        check_anndata(adata)
+        check_setup_arguments(kwargs)
+        source = kwargs.get("source_registry")
+        # No model ever saw the labels, so new cells need none.
+        takes_labels = source is None or (
+            REGISTRY_KEYS.LABELS_KEY in source["field_registries"] and labels_key in (None, *adata.obs)
+        )
+        if batch_key is not None:
+            check_batches(adata, batch_key, is_new=source is None)
+        if labels_key is not None and takes_labels:
+            find_column(adata.obs, labels_key, "labels_key")
+        as_registered = check_setup(adata, layer=layer)
+        registered = [
+            # The rows are brought into form as they are read: the user's matrix stays as it is.
+            fields.LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False),
+            TextObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
+        ]
+        if takes_labels:
+            registered.append(TextObsField(REGISTRY_KEYS.LABELS_KEY, labels_key))
+        manager = CellManager(fields=registered, setup_method_args=setup_method_args)
+        with cls._undone_if_it_fails(adata):
+            manager.register_fields(adata, source)
+            manager.registered = as_registered
+            cls.register_manager(manager)
 
     @staticmethod
     def load_registry(dir_path: str, prefix: str | None = None) -> dict[str, Any]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sccl.augment.names import unknown
 
-if TYPE_CHECKING:
-    from sccl.model.clmodel import CLModel
 
-
-def show_signature(cls: type[CLModel]) -> None:
+def show_signature(cls: Any) -> None:
     """Let ``inspect.signature`` of a model name the hyper-parameters that its ``**architecture_kwargs`` stand for."""
     own = inspect.signature(cls.__init__).parameters.values()
     passed_on = [
@@ -19,11 +16,10 @@ def show_signature(cls: type[CLModel]) -> None:
         for parameter in list(inspect.signature(cls._architecture_cls).parameters.values())[1:]
     ]
     named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
-    signature: Any = inspect.Signature([*named[1:], *(passed_on if len(named) < len(own) else [])])
-    cls.__signature__ = signature
+    cls.__signature__ = inspect.Signature([*named[1:], *(passed_on if len(named) < len(own) else [])])
 
 
-def check_hyperparameters(cls: type[CLModel], passed: dict[str, Any]) -> None:
+def check_hyperparameters(cls: Any, passed: dict[str, Any]) -> None:
     """Raise a TypeError that has the nearest valid name if a model has no such hyper-parameter."""
     known = [name for name in inspect.signature(cls).parameters if name not in ("adata", "registry")]
     for name in passed:

@@ -1,0 +1,233 @@
+"""How a model is trained."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from anndata import AnnData
+from scvi import REGISTRY_KEYS
+
+from sccl import graph
+from sccl.augment import Compose, as_compose
+from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
+from sccl.model.cells import own_cells
+from sccl.model.embedding import EmbeddingModel
+from sccl.model.history import clean_history
+from sccl.model.training import Training, check_representation, check_training
+from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbors, quiet
+from sccl.train.judgement import judge_embedding, judge_genes, judge_pairs, sample_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sccl.augment import Augmentation
+    from sccl.dataloaders import Sampling
+    from sccl.train.plan import Schedule
+
+# More pairs say nothing new about the readout's few axes.
+MAX_PAIRS = 100_000
+
+
+class LearningModel(EmbeddingModel):
+    """A model that learns from two views of its cells, as its recipe says."""
+
+    _augmentation: ClassVar[str | dict[str, Any]]
+    _sampling: ClassVar[str | dict[str, Any]]
+    _train_defaults: ClassVar[dict[str, Any]]
+
+    @property
+    def _may_move(self) -> bool:
+        """Whether training may move the space that cells are embedded in."""
+        return True
+
+    def _before_training(self) -> None:
+        """Bring the network into the state in which it starts to learn."""
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        max_steps: int | None = None,
+        augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
+        sampling: Sampling | str | dict[str, Any] | None = None,
+        use_rep: str | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        weight_decay: float = 1e-6,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.05,
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        early_stopping: bool = False,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model.
+
+        Parameters
+        ----------
+        max_epochs
+            Number of passes over the training cells, at least 1.
+        max_steps
+            Number of minibatches to train on, at least 1, rounded up to whole passes. Training ends with whichever of the
+            two comes first. Neither: 1000 steps, which is what training needs however many cells there are, but no more
+            than 50 epochs, after which few cells are learned by heart; if the model's documentation names no others.
+        augmentation
+            What the two views are: the name of a preset, an augmentation or a composition, a torch function over
+            cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"cross_batch"``, if the
+            model's documentation names no other. Where it takes positives from other batches, they determine the readout.
+        sampling
+            Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
+            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_kinship": 0.3}}``, if the model's
+            documentation names no other: with minibatches of one experimental batch, contrasts cannot use the batch effect,
+            and guests are those of which a batch seems to have none.
+        use_rep
+            Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
+            principal components.
+        batch_size
+            Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
+        lr
+            Largest learning rate, > 0. None: 5e-3, if the model's documentation names no other.
+        weight_decay, schedule, warmup
+            See :class:`sccl.train.ContrastiveTrainingPlan`.
+        train_size
+            Fraction of the cells to train on, in ``(0, 1]``. None: 0.9 if something asks for validation
+            (``validation_size``, ``early_stopping``, ``enable_checkpointing``, ``check_val_every_n_epoch``), else all.
+        validation_size
+            Fraction of the cells to validate on, in ``(0, 1)``. None: all that are not trained on.
+        early_stopping
+            Stop when ``validation_loss`` no longer falls.
+        accelerator, devices, **trainer_kwargs
+            Passed to :class:`scvi.train.Trainer`. There is a progress bar, unless ``enable_progress_bar=False`` or
+            ``scvi.settings.verbosity`` is above INFO. Nothing is written to disk, unless ``enable_checkpointing`` or a
+            ``logger`` asks for it: below ``scvi.settings.logging_dir``.
+
+        Raises
+        ------
+        TypeError
+            If there is no such argument; the message says what it is called here.
+        ValueError, KeyError
+            If an argument is out of range or unknown, if there are fewer than two cells to train on, or if the cells were
+            changed since they were registered. Nothing was changed then.
+        FloatingPointError
+            If the loss or the embedding is no longer finite. The model then counts as not trained.
+
+        Warns
+        -----
+        TrainingWarning
+            Once, at the end, and with what to try: if the embedding has diverged or collapsed; if the augmentation was to
+            show cells beside cells of other batches, and found none, or batches that have no gene in common.
+        """
+        if self.adata is None:
+            raise ValueError("The model was loaded without cells: load it with `adata` to train it further.")
+        asked = check_training(
+            self._train_defaults,
+            max_epochs=max_epochs,
+            max_steps=max_steps,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            warmup=warmup,
+            train_size=train_size,
+            validation_size=validation_size,
+            early_stopping=early_stopping,
+            trainer=trainer_kwargs,
+        )
+        own_cells(self)
+        views, minibatches, batch = self._bind(augmentation, sampling, use_rep)
+        splitter = self._split(asked, views, minibatches)
+        self._fit(asked, splitter, views, minibatches, accelerator=accelerator, devices=devices)
+        if self._may_move:
+            self._fit_readout(views.pairs, batch, splitter.train_idx)
+        self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
+
+    def _bind(self, augmentation: Any, sampling: Any, use_rep: str | None) -> tuple[Compose, Sampling, np.ndarray]:
+        """Return views and minibatches that know their neighbours, and the batches of the cells."""
+        check_representation(self.adata, use_rep)
+        views = as_compose(self._augmentation if augmentation is None else augmentation)
+        minibatches = as_sampling(self._sampling if sampling is None else sampling)
+        batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
+        if views.needs_neighbors or minibatches.needs_neighbors:
+            space = graph.CellSpace(self._neighbor_space(use_rep), batch)
+            views, minibatches = views.bind(space), minibatches.bind(space)
+        return views, minibatches, batch
+
+    def _split(self, asked: Training, views: Compose, minibatches: Sampling) -> TwoViewDataSplitter:
+        splitter = TwoViewDataSplitter(
+            self.adata_manager,
+            asked.train_size,
+            asked.validation_size,
+            seed=int(torch.randint(2**31, ())),
+            batch_size=asked.batch_size,
+            augmentation=views,
+            sampling=minibatches,
+        )
+        if asked.validates and splitter.n_val == 0:
+            raise ValueError(
+                f"Validation was asked for, but `train_size={asked.train_size}` of {self.adata.n_obs} cells leaves none "
+                "for it."
+            )
+        return splitter
+
+    def _fit(
+        self, asked: Training, splitter: TwoViewDataSplitter, views: Compose, minibatches: Sampling, **device: Any
+    ) -> None:
+        steps_per_epoch = splitter.steps_per_epoch
+        n_epochs = asked.n_epochs(steps_per_epoch)
+        plan = ContrastiveTrainingPlan(self.module, n_steps=n_epochs * steps_per_epoch, **asked.optimisation)
+        self._before_training()
+        trainer = dict(asked.trainer)
+        if views.refresh_every or minibatches.refresh_every:
+            embed = partial(self._embed, RowReader(self._expression()), np.arange(self.adata.n_obs))
+            trainer["callbacks"] = [*trainer["callbacks"], RefreshNeighbors(embed)]
+        with quiet():
+            runner = ContinuedRunner(
+                self, training_plan=plan, data_splitter=splitter, max_epochs=n_epochs, **device, **trainer
+            )
+            self.module.train()
+            try:
+                runner()
+            except FloatingPointError:
+                self.is_trained_ = False  # also if it was before
+                raise
+
+    def _judge(self, views: Compose, batch: np.ndarray, cells: np.ndarray, *, lr: float) -> None:
+        """Look at what came out, as the user will."""
+        reader, cells = RowReader(self._expression()), sample_cells(cells)
+        try:
+            judge_embedding(self._embed(reader, cells, readout=False), lr=lr)
+        except FloatingPointError:
+            self.is_trained_ = False
+            raise
+        if views.n_pairs is not None and self._may_move:  # a query may well be one batch
+            judge_pairs(views.n_pairs, batch)
+            csr, rows = reader.read(cells)
+            names = self.adata_manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY)["categorical_mapping"]
+            judge_genes(csr[rows], batch[cells], list(names))
+
+    @property
+    def history(self) -> dict[str, pd.DataFrame] | None:
+        """What was logged in training: for each metric a float column, indexed by epoch. None before training."""
+        return None if self.history_ is None else clean_history(self.history_)
+
+    def _fit_readout(self, pairs: np.ndarray, batch: np.ndarray, cells: np.ndarray) -> None:
+        cells = np.sort(cells)
+        pairs = pairs[np.isin(pairs, cells).all(axis=1)]
+        if len(pairs) > MAX_PAIRS:
+            drawn = torch.randperm(len(pairs))[:MAX_PAIRS]
+            pairs = pairs[np.sort(drawn.numpy())]
+        if len(pairs):
+            h_nd = self._embed(RowReader(self._expression()), cells)
+            self.module.readout.fit(h_nd, np.searchsorted(cells, pairs), batch[cells])
+
+    def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
+        if use_rep is not None:
+            return graph.representation(self.adata, use_rep=use_rep)
+        csr, _ = RowReader(self._expression()).read(np.arange(self.adata.n_obs))
+        # one cell, or one gene, has no components
+        return graph.representation(AnnData(csr)) if min(csr.shape) > 1 else csr.toarray()

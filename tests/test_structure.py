@@ -1,0 +1,67 @@
+"""What the house promises of itself: rooms, circles, sizes."""
+
+import ast
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "sccl"
+FILES = sorted(SOURCE.rglob("*.py"))
+#: From the top down: a room imports only from rooms below it.
+ROOMS = [
+    "benchmark",
+    "mapping",
+    "model",
+    "train",
+    "module",
+    "dataloaders",
+    "augment",
+    "graph",
+    "pp",
+    "datasets",
+    "inputs",
+]
+
+
+def name_of(path):
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path): path for path in FILES}
+
+
+def imports(path):
+    """Modules of the package that a file imports, in functions and for type checking, too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in NAMES}
+        elif isinstance(node, ast.ImportFrom) and node.module in NAMES:
+            deeper = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (deeper & set(NAMES)) or {node.module}
+    return found
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    graph = nx.DiGraph((name, target) for name, path in NAMES.items() for target in imports(path) if target != name)
+    # a room's __init__ imports its files; that they may import the room's name is not the point
+    circles = [sorted(part) for part in nx.strongly_connected_components(graph) if len(part) > 1]
+    assert not circles
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_rooms_import_only_from_rooms_below(path):
+    parts = path.relative_to(SOURCE).parts
+    if len(parts) == 1:
+        return
+    below = ROOMS[ROOMS.index(parts[0]) :]
+    for target in imports(path):
+        room = target.split(".")[1] if "." in target else None
+        assert room is None or room in below, f"{name_of(path)} imports {target}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_is_longer_than_three_hundred_lines(path):
+    assert len(path.read_text().splitlines()) <= 300
