@@ -16,17 +16,17 @@ DOCS_INSTALLED := $(VENV)/.installed-docs
 LOWEST_INSTALLED := $(LOWEST)/.installed
 
 # make demo DATA=file.h5ad BATCH_KEY=batch LABELS_KEY=cell_type LAYER=counts
-DATA :=
-BATCH_KEY :=
-LABELS_KEY :=
-LAYER :=
+# The values reach the command through the environment, as they are: no shell and no make reads them.
+OPTIONS := DATA BATCH_KEY LABELS_KEY LAYER
+$(foreach name,$(OPTIONS),$(eval override $(name) := $$(value $(name))))
+export $(OPTIONS)
 
 demo: $(INSTALLED)
-	@$(BIN)/python -m sccl.benchmark.demo \
-		$(if $(DATA),--data '$(DATA)') \
-		$(if $(BATCH_KEY),--batch-key '$(BATCH_KEY)') \
-		$(if $(LABELS_KEY),--labels-key '$(LABELS_KEY)') \
-		$(if $(LAYER),--layer '$(LAYER)')
+	@$(BIN)/sccl-embed --output results/demo \
+		$${BATCH_KEY:+--batch-key "$$BATCH_KEY"} \
+		$${LABELS_KEY:+--labels-key "$$LABELS_KEY"} \
+		$${LAYER:+--layer "$$LAYER"} \
+		$${DATA:+-- "$$DATA"}
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q

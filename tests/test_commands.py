@@ -1,6 +1,8 @@
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import anndata
 import numpy as np
@@ -8,7 +10,7 @@ import pandas as pd
 import pytest
 
 import sccl
-from sccl.benchmark import demo
+from sccl.commands import embed, summary
 
 
 @pytest.mark.parametrize(
@@ -23,13 +25,13 @@ from sccl.benchmark import demo
 def test_the_verdict_claims_a_gain_only_where_there_is_one(gain, words):
     correction = [0.4 + 0 * gain, 0.4 + gain]
     table = pd.DataFrame({"Bio conservation": [0.7, 0.8], "Batch correction": correction}, index=["PCA", "sccl"])
-    assert words in demo.verdict(table)
+    assert words in summary.verdict(table)
 
 
 def test_help_does_not_import_the_stack():
     code = (
-        "import sys\nfrom sccl.benchmark import demo\n"
-        "try: demo.main(['--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom sccl.commands import embed, summary\n"
+        "try: embed.main(['--help'])\nexcept SystemExit: pass\n"
         "assert not {'torch', 'scvi', 'scanpy', 'scib_metrics'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -38,20 +40,20 @@ def test_help_does_not_import_the_stack():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--data", "absent.h5ad"], "There is no file absent.h5ad"),
-        (["--data", "text.h5ad", "--batch-key", "batch"], "not an AnnData file"),
-        (["--data", "cells.h5ad"], "--batch-key COLUMN.*batch, cell_type"),
-        (["--data", "cells.h5ad", "--batch-key", "no"], "'no' does not exist.*batch, cell_type"),
-        (["--data", "cells.h5ad", "--batch-key", "batch", "--labels-key", "no"], "'no' does not exist.*batch"),
-        (["--data", "cells.h5ad", "--batch-key", "batch", "--layer", "no"], "layer='no'"),
-        (["--batch-key", "batch"], "belong to --data"),
+        (["absent.h5ad"], "There is no file absent.h5ad"),
+        (["text.h5ad", "--batch-key", "batch"], "text.h5ad is nothing that can be read"),
+        (["cells.h5ad"], "--batch-key COLUMN.*batch, cell_type"),
+        (["cells.h5ad", "--batch-key", "no"], "'no' does not exist.*batch, cell_type"),
+        (["cells.h5ad", "--batch-key", "batch", "--labels-key", "no"], "'no' does not exist.*batch"),
+        (["cells.h5ad", "--batch-key", "batch", "--layer", "no"], "`layer`: 'no'"),
+        (["--batch-key", "batch"], "belong to FILE"),
     ],
 )
 def test_unusable_input_ends_in_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, options, message):
     monkeypatch.chdir(tmp_path)
     sccl.datasets.simulate(n_cells=30, n_genes=20).write_h5ad("cells.h5ad")
     (tmp_path / "text.h5ad").write_text("no HDF5")
-    assert demo.main(options) == 2
+    assert embed.main(options) == 2
     error = capsys.readouterr().err.strip()
     assert "\n" not in error
     assert re.search(message, error)
@@ -64,8 +66,8 @@ def test_the_demo_runs_from_the_command_line(tmp_path):
     adata.obs.loc[adata.obs_names[:3], "cell_type"] = np.nan
     adata.write_h5ad(tmp_path / "cells.h5ad")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "sccl.benchmark.demo", "--data", tmp_path / "cells.h5ad", "--batch-key", "batch"]
-    command += ["--labels-key", "cell_type", "--layer", "raw", "--out", out]
+    command = [Path(sys.executable).with_name("sccl-embed"), tmp_path / "cells.h5ad", "--batch-key", "batch"]
+    command += ["--labels-key", "cell_type", "--layer", "raw", "--output", out]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 
     table = pd.read_csv(out / "table.csv", index_col="embedding")
@@ -83,7 +85,43 @@ def test_the_demo_runs_from_the_command_line(tmp_path):
 def test_without_labels_the_demo_trains_and_draws_and_says_that_scores_need_them(tmp_path, capsys):
     sccl.datasets.simulate(n_cells=300, n_genes=200, seed=1).write_h5ad(tmp_path / "cells.h5ad")
     out = tmp_path / "out"
-    assert demo.main(["--data", str(tmp_path / "cells.h5ad"), "--batch-key", "batch", "--out", str(out)]) == 0
+    assert embed.main([str(tmp_path / "cells.h5ad"), "--batch-key", "batch", "--output", f"{out}.h5ad"]) == 0
     assert "No scores: they need the cell types" in capsys.readouterr().out
     assert (out / "umap.png").exists()
     assert not (out / "table.csv").exists()
+    assert not (out / "embeddings.h5ad").exists()
+    adata = anndata.read_h5ad(f"{out}.h5ad")
+    assert {"X_pca", "X_cl", "X_umap"} <= set(adata.obsm)
+    assert adata.shape == (300, 200)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize(
+    "name",
+    ["Simon's.h5ad", "x'; touch PWNED; echo '.h5ad", '"$(touch PWNED)".h5ad', "$(shell touch PWNED).h5ad", "-x.h5ad"],
+)
+def test_make_demo_takes_names_as_they_are(tmp_path, name):
+    (tmp_path / "bin").mkdir()
+    shown = tmp_path / "bin" / "sccl-embed"
+    shown.write_text('#!/bin/sh\nfor one in "$@"; do echo "<$one>"; done\n')
+    shown.chmod(0o755)
+    makefile = Path(__file__).parents[1] / "Makefile"
+    done = subprocess.run(
+        [
+            "make",
+            "-f",
+            makefile,
+            "-o",
+            ".venv/.installed",
+            "demo",
+            f"BIN={tmp_path / 'bin'}",
+            f"DATA={name}",
+            "BATCH_KEY=a b",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["<--output>", "<results/demo>", "<--batch-key>", "<a b>", "<-->", f"<{name}>"]
+    assert not list(tmp_path.rglob("PWNED"))

@@ -1,9 +1,8 @@
-"""From counts to scores and pictures in one command: ``python -m sccl.benchmark.demo --help``."""
+"""The command ``sccl-embed``: counts in; an embedding, a model, pictures and scores out."""
 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import time
@@ -13,19 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
-
-_FILES = {
-    "umap.png": "both embeddings, by batch and by cell type",
-    "table.md": "the scores, to read",
-    "table.csv": "the scores, to compute with",
-    "embeddings.h5ad": "the embeddings, in obsm",
-    "model": "the model, for sccl.CLModel.load",
-    "loss.png": "the training loss",
-}
-# A gain in "Batch correction" below this is not worth the name.
-_WORTHWHILE_GAIN = 0.1
 
 
 class InputError(Exception):
@@ -33,7 +20,7 @@ class InputError(Exception):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo.
+    """Embed cells from a file, or simulated ones.
 
     Parameters
     ----------
@@ -48,59 +35,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(args)
     except InputError as error:
-        print(f"\nsccl demo: {error}", file=sys.stderr)
+        print(f"\nsccl-embed: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def verdict(table: pd.DataFrame) -> str:
-    """Say in words what the table says.
-
-    Parameters
-    ----------
-    table
-        Scores of the rows "PCA" and "sccl", see :func:`sccl.benchmark.score`.
-    """
-    pca, ours = table.loc["PCA"], table.loc["sccl"]
-    types = (
-        f"Cell types: bio conservation {pca['Bio conservation']:.2f} (PCA) -> {ours['Bio conservation']:.2f} (sccl)."
-    )
-    before, after = pca["Batch correction"], ours["Batch correction"]
-    if math.isnan(before):
-        return f"Batches: there is only one, so there is nothing to correct. {types}"
-    change = f"Batches: batch correction {before:.2f} (PCA) -> {after:.2f} (sccl)"
-    if after - before >= _WORTHWHILE_GAIN:
-        return f"{change}. {types}"
-    found = "worse than PCA" if after < before else "hardly better than PCA"
-    return (
-        f"{change}, {found}. Views from other batches may help: augmentation=sccl.augment.CrossBatchPositive(). {types}"
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sccl.benchmark.demo",
-        description="Train the recommended model on simulated counts, or on yours, and compare its embedding with PCA.",
+        prog="sccl-embed",
+        description="Train the recommended model on raw counts, and compare its embedding with principal components.",
     )
     parser.add_argument(
-        "--data",
+        "file",
         type=Path,
+        nargs="?",
         metavar="FILE",
-        help="file with raw counts: h5ad, zarr, loom, CellRanger's .h5 or matrix folder; simulated if not given",
+        help="raw counts: h5ad, zarr, loom, CellRanger's .h5 or matrix folder; simulated if not given",
     )
-    parser.add_argument("--batch-key", metavar="COLUMN", help="column of obs with the batches; needed with --data")
+    parser.add_argument("--batch-key", metavar="COLUMN", help="column of obs with the batches; needed with FILE")
     parser.add_argument("--labels-key", metavar="COLUMN", help="column of obs with the cell types; scores need it")
     parser.add_argument("--layer", metavar="NAME", help="layer with the raw counts; X if not given")
-    parser.add_argument("--out", type=Path, default=Path("results/demo"), metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="folder for everything; or a name that ends in .h5ad, for the cells with all that was computed, the rest in a "
+        "folder of that name. Default: results/NAME of FILE, or results/demo",
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
     start = time.perf_counter()
-    if args.data is None and (args.batch_key or args.labels_key or args.layer):
-        raise InputError("--batch-key, --labels-key and --layer belong to --data FILE, which was not given.")
-    _check(args.data, args.out)
+    if args.file is None and (args.batch_key or args.labels_key or args.layer):
+        raise InputError("--batch-key, --labels-key and --layer belong to FILE, which was not given.")
+    output = args.output or Path("results") / ("demo" if args.file is None else args.file.name.partition(".")[0])
+    folder = output.with_suffix("") if output.suffix == ".h5ad" else output
+    _check(args.file, folder)
 
     with _stage("Loading libraries"):
         import numpy as np
@@ -114,17 +86,18 @@ def _run(args: argparse.Namespace) -> None:
         from sccl.benchmark.jax_cache import use_jax_cache
         from sccl.benchmark.pictures import draw_loss, draw_umaps
         from sccl.benchmark.scores import score
+        from sccl.commands.summary import contents, markdown, verdict
         from sccl.model import CLModel
 
         use_jax_cache()
 
-    if args.data is None:
+    if args.file is None:
         with _stage("Simulating counts"):
             adata = sccl.datasets.simulate(n_cells=3000, n_genes=2000, seed=args.seed)
         batch_key, labels_key = "batch", "cell_type"
     else:
-        with _stage(f"Reading {args.data}"):
-            adata = _read(args.data, args.batch_key, args.labels_key)
+        with _stage(f"Reading {args.file}"):
+            adata = _read(args.file, args.batch_key, args.labels_key)
         batch_key, labels_key = args.batch_key, args.labels_key
 
     with _stage("Preprocessing"):
@@ -152,7 +125,7 @@ def _run(args: argparse.Namespace) -> None:
     obs = pd.DataFrame(adata.obs[[key for key in (batch_key, labels_key) if key]])
     embeddings: dict[str, np.ndarray] = {"PCA": np.asarray(adata.obsm["X_pca"]), "sccl": np.asarray(adata.obsm["X_cl"])}
 
-    table, why_not = None, "they need the cell types (--labels-key COLUMN, or make demo LABELS_KEY=COLUMN)"
+    table, why_not = None, "they need the cell types (--labels-key COLUMN)"
     if labels_key:
         known = obs[labels_key].notna().to_numpy()
         with _stage("Scoring"):
@@ -166,8 +139,8 @@ def _run(args: argparse.Namespace) -> None:
             except ValueError as error:  # all else is worth having all the same
                 why_not = _first_line(error)
     if table is not None:
-        table.to_csv(args.out / "table.csv", index_label="embedding")
-        (args.out / "table.md").write_text(_markdown(table))
+        table.to_csv(folder / "table.csv", index_label="embedding")
+        (folder / "table.md").write_text(markdown(table))
 
     with _stage("UMAP"):
         coordinates = {}
@@ -176,24 +149,28 @@ def _run(args: argparse.Namespace) -> None:
             sc.pp.neighbors(neighbors, use_rep="X", transformer="sklearn", random_state=args.seed)  # exact
             sc.tl.umap(neighbors, random_state=args.seed)
             coordinates[name] = neighbors.obsm["X_umap"]
-        draw_umaps(coordinates, dict(obs.items()), seed=args.seed).savefig(args.out / "umap.png", dpi=150)
+        draw_umaps(coordinates, dict(obs.items()), seed=args.seed).savefig(folder / "umap.png", dpi=150)
 
     with _stage("Writing"):
         history = model.history
         assert history is not None  # it was trained above
-        draw_loss(history["train_loss"].squeeze("columns")).savefig(args.out / "loss.png", dpi=150)
-        model.save(str(args.out / "model"), overwrite=True)
+        draw_loss(history["train_loss"].squeeze("columns")).savefig(folder / "loss.png", dpi=150)
+        model.save(str(folder / "model"), overwrite=True)
         arrays: dict[str, Any] = {f"X_{name}": array for name, array in embeddings.items()}
         arrays |= {f"X_umap_{name}": array for name, array in coordinates.items()}
-        AnnData(obs=obs.astype("category"), obsm=arrays).write_h5ad(args.out / "embeddings.h5ad")
+        if output == folder:
+            AnnData(obs=obs.astype("category"), obsm=arrays).write_h5ad(folder / "embeddings.h5ad")
+        else:
+            adata.obsm["X_umap"] = coordinates["sccl"]
+            adata.write_h5ad(output)
         findings = (
             f"{table.T.to_string(float_format='{:.3f}'.format)}\n\n{verdict(table)}"
             if table is not None
             else f"No scores: {why_not.rstrip('.')}."
         )
-        data = f"{args.data or 'simulated counts'}, {adata.n_obs} cells, {adata.n_vars} genes, seed {args.seed}"
-        summary = f"PCA and sccl {sccl.__version__} on {data}\n\n{findings}\n\n{_contents(args.out)}\n"
-        (args.out / "summary.txt").write_text(summary)
+        data = f"{args.file or 'simulated counts'}, {adata.n_obs} cells, {adata.n_vars} genes, seed {args.seed}"
+        summary = f"PCA and sccl {sccl.__version__} on {data}\n\n{findings}\n\n{contents(folder)}\n"
+        (folder / "summary.txt").write_text(summary)
     print(f"\n{summary}\nDone in {time.perf_counter() - start:.0f} s.")
 
 
@@ -217,9 +194,9 @@ def _check(data: Path | None, out: Path) -> None:
     except (FileNotFoundError, ValueError) as error:
         raise InputError(_first_line(error)) from error
     except OSError as error:
-        raise InputError(f"The folder {out} cannot be made ({error.strerror}): name another, --out FOLDER.") from error
+        raise InputError(f"The folder {out} cannot be made ({error.strerror}): name another, --output PATH.") from error
     if not os.access(out, os.W_OK):
-        raise InputError(f"The folder {out} cannot be written to: name another, --out FOLDER.")
+        raise InputError(f"The folder {out} cannot be written to: name another, --output PATH.")
 
 
 def _read(path: Path, batch_key: str | None, labels_key: str | None) -> AnnData:
@@ -235,7 +212,7 @@ def _read(path: Path, batch_key: str | None, labels_key: str | None) -> AnnData:
         raise InputError(_first_line(error)) from error
     columns = f"{path} has these columns in obs: {', '.join(map(str, adata.obs.columns)) or 'none'}."
     if batch_key is None:
-        raise InputError(f"Name the batches (--batch-key COLUMN, or make demo BATCH_KEY=COLUMN); {columns}")
+        raise InputError(f"Name the batches (--batch-key COLUMN); {columns}")
     for option, key in (("--batch-key", batch_key), ("--labels-key", labels_key)):
         if key is not None:
             if key not in adata.obs:
@@ -247,22 +224,3 @@ def _read(path: Path, batch_key: str | None, labels_key: str | None) -> AnnData:
 def _first_line(error: Exception) -> str:
     # str() of a KeyError would put its message in quotes
     return str(error.args[0] if error.args else error).partition("\n")[0]
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    lines = [
-        f"| | {' | '.join(table.index)} |",
-        f"|---|{'---:|' * len(table)}",
-        *(f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |" for name, values in table.items()),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _contents(folder: Path) -> str:
-    """List the files that are there, and what they hold."""
-    lines = [f"  {folder / name!s:<36} {holds}" for name, holds in _FILES.items() if (folder / name).exists()]
-    return "\n".join(["Where to look:", *lines])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

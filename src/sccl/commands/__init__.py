@@ -1,0 +1,1 @@
+"""What does one type? ``sccl-embed``, from counts to an embedding, scores and pictures."""
