@@ -279,6 +279,15 @@ def test_a_single_batch_is_remarked_upon_only_where_others_are_sought():
     sccl.SimCLR(adata).train(1, **QUIET)
 
 
+def test_a_query_of_one_batch_is_usual(adata):
+    reference = sccl.CLModel(adata)
+    reference.train(1, **QUIET)
+    query = cells(n_batches=1, seed=1)
+    query.obs["batch"] = "new"
+    for freeze in ("weights", "none"):
+        sccl.CLModel.load_query_data(query, reference, freeze=freeze).train(1, **QUIET)
+
+
 def test_batches_without_a_common_gene_are_noticed():
     one, two = cells(n_batches=1, seed=0), cells(n_batches=1, seed=1)
     adata = AnnData(
