@@ -204,7 +204,8 @@ class LearningModel(EmbeddingModel):
         except FloatingPointError:
             self.is_trained_ = False
             raise
-        if views.n_pairs is not None and self._may_move:  # a query may well be one batch
+        is_one_batch_of_several = np.unique(batch).size == 1 < self.summary_stats.n_batch  # new cells, of a reference
+        if views.n_pairs is not None and not is_one_batch_of_several:
             judge_pairs(views.n_pairs, batch)
             csr, rows = reader.read(cells)
             names = self.adata_manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY)["categorical_mapping"]
