@@ -10,6 +10,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "sccl"
 FILES = sorted(SOURCE.rglob("*.py"))
 #: From the top down: a room imports only from rooms below it.
 ROOMS = [
+    "testing",
     "commands",
     "benchmark",
     "mapping",

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sccl import augment, benchmark, dataloaders, datasets, graph, mapping, model, module, pp, train
+    from sccl import augment, benchmark, dataloaders, datasets, graph, mapping, model, module, pp, testing, train
     from sccl.model import (
         BYOL,
         CLAIRE,
@@ -27,7 +27,19 @@ if TYPE_CHECKING:
 
 __version__ = version("sccl")
 
-_ROOMS = ("augment", "benchmark", "dataloaders", "datasets", "graph", "mapping", "model", "module", "pp", "train")
+_ROOMS = (
+    "augment",
+    "benchmark",
+    "dataloaders",
+    "datasets",
+    "graph",
+    "mapping",
+    "model",
+    "module",
+    "pp",
+    "testing",
+    "train",
+)
 _MODELS = (
     "BarlowTwins",
     "BYOL",
