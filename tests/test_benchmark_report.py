@@ -1,5 +1,6 @@
 """The report: its numbers, and the page in a real browser."""
 
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sccl.benchmark import report
+import sccl
+from sccl.benchmark import figures, pictures, report
 from sccl.benchmark.execute import execute
 from sccl.benchmark.results import read_runs
 from sccl.benchmark.statistics import main_effects, over_seeds, paired_differences, relative_to_table
@@ -93,6 +95,117 @@ def test_a_setting_in_which_runs_differ_becomes_a_column(results):
     runs = read_runs(results)
     assert runs.attrs["factors"][-1] == "method.n_comps"
     assert sorted(runs["method.n_comps"]) == ["10", "3", "5"]
+
+
+def write_cells(path: Path, seed: int) -> list[str]:
+    sccl.datasets.simulate(n_cells=120, n_genes=60, seed=seed).write_h5ad(path)
+    return ["method=pca", "method.n_comps=5", "data=file", "data.batch_key=batch", "data.labels_key=cell_type"]
+
+
+def test_several_files_are_several_data_sets_and_never_averaged(tmp_path):
+    for seed, name in enumerate("abc"):
+        options = write_cells(tmp_path / f"{name}.h5ad", seed)
+    paths = ",".join(str(tmp_path / f"{name}.h5ad") for name in "abc")
+    for run in plan([*options, f"data.path={paths}", "seed=0,1", f"results={tmp_path}"]).runs:
+        execute(run)
+    runs = read_runs(tmp_path)
+    assert runs["data"].tolist() == ["a", "a", "b", "b", "c", "c"]
+    written = report.write_report(tmp_path, tmp_path / "report")
+    table = pd.read_csv(tmp_path / "report" / "table.csv")
+    assert table[["data", "seeds"]].to_numpy().tolist() == [["a", 2], ["b", 2], ["c", 2]]
+    assert "| data |" in (tmp_path / "report" / "table.md").read_text()
+    assert "Data set b" in written[-1].read_text()
+
+
+def test_files_of_one_name_are_told_apart_by_what_they_hold(tmp_path):
+    for folder, seed in (("first", 1), ("second", 2)):
+        (tmp_path / folder).mkdir()
+        options = write_cells(tmp_path / folder / "cells.h5ad", seed)
+        for run in plan([*options, f"data.path={tmp_path / folder / 'cells.h5ad'}", f"results={tmp_path}"]).runs:
+            execute(run)
+    runs = read_runs(tmp_path)
+    assert runs["data"].tolist() == ["cells", "cells"]
+    assert runs["data.content"].nunique() == 2
+    assert (over_seeds(runs, ["Total"])[2] == 1).all()
+    report.write_report(tmp_path, tmp_path / "report")
+
+
+def alter(directory: Path, name: str, change) -> None:
+    """Rewrite a file of a run, as if it had been made in another way."""
+    content = json.loads((directory / name).read_text())
+    change(content)
+    (directory / name).write_text(json.dumps(content))
+
+
+def _set(*keys, to):
+    def change(content):
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = to
+
+    return change
+
+
+def _reordered(content):
+    content["config"]["method"] = dict(reversed(content["config"]["method"].items()))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "column"),
+    [
+        ("config.json", _set("config", "method", "_target_", to="mine.embed"), "method._target_"),
+        ("config.json", _set("config", "data", "_target_", to="mine.load"), "data._target_"),
+        ("config.json", _set("config", "data", "layer", to="counts"), "data.layer"),
+        ("config.json", _set("config", "data", "ignore_labels", to=["type_1"]), "data.ignore_labels"),
+        ("config.json", _set("config", "data", "subsample", to=100), "data.subsample"),
+        ("config.json", _set("config", "score", "max_cells", to=100), "score.max_cells"),
+        ("config.json", _set("config", "later", to=1), "later"),
+        ("surroundings.json", _set("code", to="0123abcd"), "code"),
+        ("surroundings.json", _set("versions", "numpy", to="1.0"), "version.numpy"),
+        ("config.json", _reordered, "settings"),
+    ],
+)
+def test_runs_that_differ_in_more_than_their_seed_are_never_averaged(tmp_path, results, name, change, column):
+    first = next((results / "runs").iterdir())
+    for seed in (0, 1, 2):
+        shutil.copytree(first, tmp_path / "runs" / f"{seed}")
+        alter(tmp_path / "runs" / f"{seed}", "config.json", _set("config", "seed", to=seed))
+    assert over_seeds(read_runs(tmp_path), ["Total"])[2].tolist() == [3]
+    alter(tmp_path / "runs" / "2", name, change)
+    runs = read_runs(tmp_path)
+    assert column in runs.attrs["factors"]
+    assert sorted(over_seeds(runs, ["Total"])[2]) == [1, 2]
+    report.write_report(tmp_path, tmp_path / "report")
+
+
+def test_scores_of_different_data_are_not_put_on_one_scale(tmp_path):
+    options = ["method=pca", "method.n_comps=3,5", "data.n_cells=120,140", "data.n_genes=60", f"results={tmp_path}"]
+    for run in plan(options).runs:
+        execute(run)
+    runs = read_runs(tmp_path)
+    scaled = relative_to_table(over_seeds(runs, runs.attrs["metrics"])[0])
+    assert (scaled["cLISI"].groupby(level="data.n_cells").min() == 0).all()
+    assert (scaled["cLISI"].groupby(level="data.n_cells").max() == 1).all()
+    page = report.write_report(tmp_path, tmp_path / "report")[-1].read_text()
+    assert "Data set demo, n_cells=120" in page
+    assert "Data set demo, n_cells=140" in page
+
+
+def test_dollars_and_underscores_in_names_are_drawn_as_they_are():
+    names = np.array(["$a", r"$\frac{$", "_b", "c$d$"])
+    group = pd.Series(names[np.arange(40) % 4])
+    xy = np.random.default_rng(0).normal(size=(40, 2))
+    drawn = pictures.draw_umaps({"by $x$ and $": xy}, {"batch$": group, "type": group})
+    drawn.canvas.draw()
+    assert drawn.axes[0].get_title() == "by $x$ and $, by batch$"
+    for ax in drawn.axes:
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == sorted(names)
+        assert not any(text.get_parse_math() for text in [ax.title, *ax.get_legend().get_texts()])
+    rows = {"Seconds": [1.0, 2.0], "Total": [0.4, 0.5], "Total sd": [0.1, np.nan]}
+    table = pd.DataFrame({**rows, "model": ["–", r"_$\frac{"], "method": ["$p", "contrastive"]})
+    worth = pd.DataFrame({"factor": ["$f"], "value": ["$_{"], "effect": [0.1], "low": [0.0], "high": [0.2]})
+    assert "$p" in figures.as_svg(figures.quality_against_time(table))
+    assert "$f = $_{" in figures.as_svg(figures.effects(worth))
 
 
 def test_scaled_scores_span_zero_to_one_within_a_table(results):

@@ -2,16 +2,20 @@
 
 import contextlib
 import json
+import os
+import re
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import sccl
 from sccl.benchmark import app
 from sccl.benchmark.execute import execute
 from sccl.benchmark.report import write_report
@@ -56,6 +60,58 @@ def test_help_imports_nothing_that_takes_long():
 def test_an_option_that_cannot_be_used_is_refused_with_the_nearest_one(capsys, option, nearest):
     assert app.main([option]) == 2
     assert nearest in capsys.readouterr().err
+
+
+def test_data_of_ones_own_names_all_that_it_needs_at_once(capsys):
+    assert app.main(["data=file"]) == 2
+    assert "data=file also needs data.batch_key=COLUMN data.labels_key=COLUMN data.path=FILE" in capsys.readouterr().err
+
+
+def test_the_version_is_the_packages(capsys):
+    assert app.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"sccl {version('sccl')}\n"
+
+
+def test_a_configuration_is_shown_of_one_run_only(capsys):
+    assert app.main(["--multirun", "model=simclr,moco", "--cfg", "job"]) == 2
+    assert "leave out --multirun" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below", "/proc/results"])
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_runs(tmp_path, capsys, place):
+    (tmp_path / "a file").write_text("")
+    assert app.main([*SMALL, f"results='{tmp_path / place}'"]) == 2
+    assert re.search("results=.*cannot be .*name another folder", capsys.readouterr().err)
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused_before_anything_runs(tmp_path, monkeypatch, capsys):
+    tmp_path.chmod(0o500)
+    monkeypatch.chdir(tmp_path)
+    assert app.main(SMALL) == 2
+    assert "name another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("absent.h5ad", None, "no file.*SCCL_DATA"),
+        ("a.csv", "a,b", "nothing that can be read"),
+        ("b.rds", "x", "R object"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["holdout=each"]])
+def test_a_file_that_cannot_be_read_is_refused_before_anything_is_imported(tmp_path, name, content, message, more):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    options = ["data=file", f"data.path={name}", "data.batch_key=batch", "data.labels_key=type", *more]
+    code = (
+        "import sys; from sccl.benchmark.app import main; code = main(sys.argv[1:]); "
+        "sys.exit(' '.join({'torch', 'scvi', 'scanpy', 'anndata'} & set(sys.modules)) or code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert re.search(message, done.stderr)
 
 
 def test_several_values_make_a_product_and_equal_runs_are_made_once():
@@ -179,7 +235,7 @@ def test_a_complete_run_holds_all_that_is_to_be_known(complete):
     assert complete.state == "complete"
     read = {path.name: json.loads(path.read_text()) for path in complete.directory.glob("*.json")}
     assert read["config.json"]["config"] == complete.config
-    assert read["surroundings.json"].keys() == {"versions", "git", "hardware"}
+    assert read["surroundings.json"].keys() == {"versions", "code", "git", "hardware"}
     assert read["costs.json"]["seconds"].keys() == {"imports", "data", "embedding", "scores", "picture"}
     assert 0 < read["costs.json"]["peak_memory_gib"] < 100
     assert 0 < read["metrics.json"]["Total"] < 1
@@ -228,6 +284,31 @@ def test_methods_of_ones_own_need_a_function_and_a_file(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     options = ["method=mine", *SMALL[2:], f"results={tmp_path}"]
     assert app.main(["--config-dir", str(tmp_path), *options]) == 0
+
+
+def test_batches_and_labels_are_compared_as_text(tmp_path):
+    from sccl.benchmark.data import batches, prepare
+
+    adata = sccl.datasets.simulate(90, 40, n_batches=2, n_types=3)
+    adata.obs["lane"] = (adata.obs["batch"] == "batch_1").astype(int)
+    adata.obs["cluster"] = adata.obs["cell_type"].cat.codes.astype(str)
+    path = tmp_path / "cells.h5ad"
+    adata.write_h5ad(path)
+    options = [
+        "data=file",
+        f"data.path={path}",
+        "data.batch_key=lane",
+        "data.labels_key=cluster",
+        "data.ignore_labels=[2]",
+    ]
+    (run,) = plan(options).runs
+    assert batches(run.config["data"]) == ["0", "1"]
+    data = prepare(run.config["data"], holdout="1")
+    assert set(data.batch) == {"0"}
+    assert "2" not in set(data.query_labels.iloc[data.scored])
+    (wrong,) = plan([*options[:-1], "data.ignore_labels=[7]"]).runs
+    with pytest.raises(ValueError, match=r"ignore_labels names \['7'\], but obs\['cluster'\] has \['0', '1', '2'\]"):
+        prepare(wrong.config["data"])
 
 
 def test_ignored_and_missing_labels_are_embedded_and_not_scored():

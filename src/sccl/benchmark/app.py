@@ -15,12 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sccl.benchmark.run import Run
 from sccl.benchmark.schedule import run_all
-from sccl.benchmark.study import OptionError, Study, plan
+from sccl.benchmark.study import OptionError, Study, check_file, plan
 
 CONFIG_MODULE = "sccl.benchmark.conf"
-
-#: ``_target_`` of data that are read from a file.
-READ = "sccl.datasets.read"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             config_dir=args.config_dir,
         )
         _check_place(study)
-        _check_files(study)
+        for run in study.runs:
+            check_file(run.config["data"])
     except OptionError as error:
         print(f"sccl-bench: {error}", file=sys.stderr)
         return 2
@@ -77,22 +75,6 @@ def _check_place(study: Study) -> None:
         raise OptionError(f"results={study.results} cannot be made ({error.strerror}): name another folder.") from error
     if not os.access(folder, os.W_OK):
         raise OptionError(f"results={study.results} cannot be written to: name another folder.")
-
-
-def _check_files(study: Study) -> None:
-    """Refuse a file that cannot be read, before anything is computed or what computes is imported."""
-    from sccl.datasets.forms import check_readable
-
-    paths = [run.config["data"] for run in study.runs if run.config["data"]["_target_"] == READ]
-    for path in dict.fromkeys(data["path"] for data in paths):
-        try:
-            check_readable(path)
-        except FileNotFoundError as error:
-            raise OptionError(
-                f"{error} Name it with data.path=FILE, or the folder of a known set with the variable SCCL_DATA."
-            ) from error
-        except ValueError as error:
-            raise OptionError(str(error)) from error
 
 
 def _report(study: Study, states: dict[Run, str]) -> int:

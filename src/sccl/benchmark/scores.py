@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sccl.benchmark.inputs import as_codes, as_embedding, check_same_order
 from sccl.benchmark.kbet import kbet_per_label
+from sccl.benchmark.measures.cilisi import cilisi
 from sccl.benchmark.measures.clusters import cluster_agreement
-from sccl.benchmark.measures.pcr import pcr_comparison
+from sccl.benchmark.measures.lisi import lisi
+from sccl.benchmark.measures.pcr import pcr_comparison, pcr_within_types
+from sccl.benchmark.measures.purity import K, one_batch_purity
+from sccl.benchmark.measures.scgraph import scgraph
+from sccl.benchmark.measures.silhouette import bras, silhouettes
+from sccl.benchmark.measures.transfer import transfer_across_batches
 from sccl.benchmark.neighbors import exact_neighbors
 from sccl.inputs import as_count
 
@@ -27,8 +32,23 @@ BIO_CONSERVATION = ("Isolated labels", "KMeans NMI", "KMeans ARI", "Silhouette l
 BATCH_CORRECTION = ("BRAS", "iLISI", "KBET", "Graph connectivity", "PCR comparison")
 #: The aggregates, which follow the metrics in the table.
 AGGREGATES = ("Bio conservation", "Batch correction", "Total")
+#: The metrics of :data:`BIO_CONSERVATION` and :data:`BATCH_CORRECTION` that are silhouettes.
+SILHOUETTES = ("Isolated labels", "Silhouette label", "BRAS")
+#: Total of all others, and further measures that are harder to flatter: the last columns of the table.
+MEASURES = (
+    "Total without silhouettes",
+    "CiLISI",
+    "PCR within types",
+    "One-batch purity",
+    "Label accuracy",
+    "Label macro-F1",
+    "scGraph",
+    "scGraph, ranks",
+    "KMeans NMI, 10 starts",
+    "KMeans ARI, 10 starts",
+)
 
-_MIN_CELLS = 15
+_MIN_CELLS, _N_STARTS = 15, 10
 
 
 def score(
@@ -64,14 +84,15 @@ def score(
 
     Returns
     -------
-    One row per embedding, in the order given; higher is better in every column, and all lie in [0, 1] up to ARI, which
-    may fall below 0. :data:`BIO_CONSERVATION`, then :data:`BATCH_CORRECTION`, then their means and `Total`, which is
-    0.6 of "Bio conservation" and 0.4 of "Batch correction".
+    One row per embedding, in the order given; higher is better in every column. :data:`BIO_CONSERVATION`, then
+    :data:`BATCH_CORRECTION`, then their means and `Total`, which is 0.6 of "Bio conservation" and 0.4 of "Batch
+    correction", all between 0 and 1 up to ARI, which may fall below 0. Then :data:`MEASURES`, see
+    :mod:`sccl.benchmark.measures`: none of them is part of `Total`.
 
     A metric that the batches and labels leave undefined is NaN in all rows and left out of the means: "BRAS" and "KBET"
     where no label spans two batches, "KBET" also where none that does has ten cells, "PCR comparison" where batches
     explain nothing of the unintegrated embedding. With a single batch, all of "Batch correction" is NaN and `Total` is
-    "Bio conservation".
+    "Bio conservation". Each of the measures says when it is undefined.
 
     Raises
     ------
@@ -119,34 +140,42 @@ def score(
         raise ValueError("All cells have the same label: the scores need at least two.")
 
     with _alone():
-        rows = [_metrics(array, label_codes, batch_codes, before, seed=seed) for array in arrays.values()]
-    return with_aggregates(pd.DataFrame(rows, index=list(arrays), columns=[*BIO_CONSERVATION, *BATCH_CORRECTION]))
+        near_before = exact_neighbors(before, K + 1).indices
+        rows = [_metrics(array, label_codes, batch_codes, before, near_before, seed) for array in arrays.values()]
+    table = with_aggregates(pd.DataFrame(rows, index=list(arrays)))
+    return table.reindex(columns=[*BIO_CONSERVATION, *BATCH_CORRECTION, *AGGREGATES, *MEASURES])
 
 
 def _metrics(
-    x_nd: np.ndarray, labels: np.ndarray, batch: np.ndarray, unintegrated: np.ndarray, *, seed: int
+    x_nd: np.ndarray, labels: np.ndarray, batch: np.ndarray, before_nd: np.ndarray, near_before: np.ndarray, seed: int
 ) -> dict[str, float]:
-    """Compute every defined metric of one embedding."""
+    """Compute all metrics and measures of one embedding but the aggregates; NaN where undefined."""
     import scib_metrics
-    from scib_metrics.utils import silhouette_samples
 
     neighbors = exact_neighbors(x_nd, 90)
-    neighbors_50, neighbors_15 = (neighbors.subset_neighbors(min(k, int(neighbors.n_neighbors))) for k in (50, 15))
-    silhouettes = (silhouette_samples(x_nd, labels).astype(np.float64) + 1) / 2
-    found: dict[str, Any] = {
-        "Isolated labels": _of_isolated_labels(silhouettes, labels, batch),
-        "Silhouette label": silhouettes.mean(),
-        "cLISI": scib_metrics.clisi_knn(neighbors, labels),
-    }
-    found["KMeans NMI"], found["KMeans ARI"] = cluster_agreement(x_nd, labels, [seed])[0]
-    if batch.max() > 0:
-        if _some_label_spans_batches(labels, batch):
-            found["BRAS"] = scib_metrics.bras(x_nd, labels, batch)
-        found["iLISI"] = scib_metrics.ilisi_knn(neighbors, batch)
+    near, far = neighbors.indices, neighbors.distances
+    neighbors_50, neighbors_15 = (neighbors.subset_neighbors(min(k, near.shape[1])) for k in (50, 15))
+    widths = (silhouettes(x_nd, labels) + 1) / 2
+    n_types, n_batches = int(labels.max()) + 1, int(batch.max()) + 1
+    agreement = cluster_agreement(x_nd, labels, range(seed, seed + _N_STARTS))
+    found: dict[str, float] = dict.fromkeys((*BIO_CONSERVATION, *BATCH_CORRECTION, *MEASURES[1:]), np.nan)
+    found["Isolated labels"] = _of_isolated_labels(widths, labels, batch)
+    found["Silhouette label"] = widths.mean()
+    found["cLISI"] = (n_types - np.median(lisi(near, far, labels))) / (n_types - 1)
+    found["KMeans NMI"], found["KMeans ARI"] = agreement[0]
+    found["KMeans NMI, 10 starts"], found["KMeans ARI, 10 starts"] = agreement.mean(axis=0)
+    if n_batches > 1:
+        found["BRAS"] = bras(x_nd, labels, batch)
+        found["iLISI"] = (np.median(lisi(near, far, batch)) - 1) / (n_batches - 1)
         found["KBET"] = kbet_per_label(neighbors_50, batch, labels)
         found["Graph connectivity"] = scib_metrics.graph_connectivity(neighbors_15, labels)
-        found["PCR comparison"] = pcr_comparison(unintegrated, x_nd, batch)
-    return {name: float(value) for name, value in found.items()}
+        found["PCR comparison"] = pcr_comparison(before_nd, x_nd, batch)
+        found["CiLISI"] = cilisi(x_nd, labels, batch)
+        found["PCR within types"] = pcr_within_types(before_nd, x_nd, labels, batch)
+        found["One-batch purity"] = one_batch_purity(near, near_before, labels, batch)
+        found["Label accuracy"], found["Label macro-F1"] = transfer_across_batches(x_nd, labels, batch)
+        found["scGraph"], found["scGraph, ranks"] = scgraph(before_nd, x_nd, labels, batch)
+    return found
 
 
 def _of_isolated_labels(values: np.ndarray, labels: np.ndarray, batch: np.ndarray) -> float:
@@ -157,18 +186,18 @@ def _of_isolated_labels(values: np.ndarray, labels: np.ndarray, batch: np.ndarra
     return float(of_label.loc[of_label["batch"] == of_label["batch"].min(), "value"].mean())
 
 
-def _some_label_spans_batches(labels: np.ndarray, batch: np.ndarray) -> bool:
-    """Tell whether BRAS is defined: some label has two batches, and more cells than batches."""
-    of_label = pd.Series(batch).groupby(labels).agg(["size", "nunique"])
-    return bool(of_label["nunique"].between(2, of_label["size"] - 1).any())
-
-
 def with_aggregates(table: pd.DataFrame) -> pd.DataFrame:
-    """Add :data:`AGGREGATES` to a table of metrics, leaving undefined metrics out."""
-    bio = table[list(BIO_CONSERVATION)].mean(axis=1)
-    correction = table[list(BATCH_CORRECTION)].mean(axis=1)
-    total = (0.6 * bio + 0.4 * correction).fillna(bio)
-    return table.assign(**dict(zip(AGGREGATES, (bio, correction, total), strict=True)))
+    """Add :data:`AGGREGATES` and the total without silhouettes to a table of metrics, leaving undefined metrics out."""
+
+    def total(*, without: tuple[str, ...] = ()) -> tuple[pd.Series, pd.Series, pd.Series]:
+        bio, correction = (
+            table[[name for name in metrics if name not in without]].mean(axis=1)
+            for metrics in (BIO_CONSERVATION, BATCH_CORRECTION)
+        )
+        return bio, correction, (0.6 * bio + 0.4 * correction).fillna(bio)
+
+    aggregates = dict(zip(AGGREGATES, total(), strict=True))
+    return table.assign(**aggregates, **{MEASURES[0]: total(without=SILHOUETTES)[-1]})
 
 
 @contextmanager
@@ -180,8 +209,7 @@ def _alone() -> Iterator[None]:
     verbosity = scib_metrics.settings.verbosity
     scib_metrics.settings.verbosity = logging.WARNING
     try:
-        with threadpool_limits(1), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        with threadpool_limits(1):
             yield
     finally:
         scib_metrics.settings.verbosity = verbosity

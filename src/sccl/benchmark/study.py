@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
@@ -96,6 +96,33 @@ def plan(
     return Study(list(runs.values()), cluster, Path(config.results))  # type: ignore[arg-type]
 
 
+def check_file(data: Mapping[str, Any]) -> None:
+    """Refuse a file that cannot be read, before anything that takes long is imported.
+
+    Parameters
+    ----------
+    data
+        The part ``data`` of a configuration; of what does not come from a file nothing is asked.
+
+    Raises
+    ------
+    OptionError
+        Naming the file and what can be read.
+    """
+    if data["_target_"] != "sccl.datasets.read":
+        return
+    from sccl.datasets.forms import check_readable
+
+    try:
+        check_readable(data["path"])
+    except FileNotFoundError as error:
+        raise OptionError(
+            f"{error} Name it with data.path=FILE, or the folder of a known set with the variable SCCL_DATA."
+        ) from error
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+
+
 def _grids(sweep: DictConfig, known: set[str]) -> Iterator[dict[str, list[str]]]:
     """Return for each grid of an experiment its options and their values, less those the user gave."""
     for grid in sweep.grids or [{}]:
@@ -110,6 +137,7 @@ def _holdouts(config: DictConfig) -> list[str | None]:
         return [None]
     if config.holdout != EACH:
         return [str(config.holdout)]
+    check_file(_plain(config._get_node("data")))
     from sccl.benchmark.data import batches
 
     try:
@@ -135,11 +163,13 @@ def _values(option: Override) -> list[str]:
 
 
 def _check_complete(config: DictConfig) -> None:
-    """Refuse data that lack what only the user knows, naming all of it at once."""
-    if missing := sorted(OmegaConf.missing_keys(config.data)):
-        chosen = config.hydra.runtime.choices.data
-        needed = " ".join(f"data.{name}={'FILE' if name == 'path' else 'COLUMN'}" for name in missing)
-        raise OptionError(f"data={chosen} also needs {needed}.")
+    """Refuse data or a method that lacks what only the user knows, naming all of it at once."""
+    values = {"data.path": "FILE", "method.key": "KEY"}
+    for group in ("data", "method"):
+        missing = sorted(f"{group}.{name}" for name in OmegaConf.missing_keys(config[group]))
+        if missing:
+            needed = " ".join(f"{name}={values.get(name, 'COLUMN')}" for name in missing)
+            raise OptionError(f"{group}={config.hydra.runtime.choices[group]} also needs {needed}.")
 
 
 def _run(config: DictConfig, command: tuple[str, ...]) -> Run:

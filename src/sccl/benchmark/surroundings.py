@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import hashlib
 import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 _PACKAGES = (
     "sccl", "scvi-tools", "torch", "lightly", "lightning", "anndata", "scanpy", "scib-metrics", "jax", "numpy", "scipy",
     "scikit-learn", "pandas", "numba", "harmonypy",
+    "scanorama", "concord-sc",
 )  # fmt: skip
 
 
@@ -65,7 +69,10 @@ def hardware() -> dict[str, Any]:
 
 
 def forget_peak_memory() -> None:
-    """Start a new measurement of :func:`peak_memory_gib`, where the system can."""
+    """Start a new measurement of :func:`peak_memory_gib`, where the system can; what is free goes back to it."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # not every system's C library can
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
+from sccl.benchmark.methods.registrations import forget
 
 
 def embed(data: Data, *, seed: int, max_epochs: int | None = None, **parameters: Any) -> Embedding:
@@ -28,4 +29,6 @@ def embed(data: Data, *, seed: int, max_epochs: int | None = None, **parameters:
     JointEmbeddingSCVI.setup_anndata(adata, layer="counts", batch_key=data.batch_key)
     model = JointEmbeddingSCVI(adata, **parameters)
     model.train(max_epochs=max_epochs, enable_progress_bar=False)
-    return Embedding(model.get_latent_representation())
+    z_nd = model.get_latent_representation()
+    forget(model)
+    return Embedding(z_nd)

@@ -8,6 +8,7 @@ import scvi
 
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
+from sccl.benchmark.methods.registrations import forget
 from sccl.benchmark.methods.scvi import embed_query, train
 
 _UNKNOWN = "unknown to scANVI"
@@ -41,4 +42,6 @@ def embed(
         query = data.query.copy()
         query.obs[data.labels_key] = _UNKNOWN
         query_nd = embed_query(model, query)
-    return Embedding(model.get_latent_representation(), model.history["elbo_train"].squeeze("columns"), query_nd)
+    z_nd, loss = model.get_latent_representation(), model.history["elbo_train"].squeeze("columns")
+    forget(model, base)
+    return Embedding(z_nd, loss, query_nd)

@@ -10,6 +10,7 @@ from anndata import AnnData
 
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
+from sccl.benchmark.methods.registrations import forget
 
 
 def embed(data: Data, *, seed: int, max_epochs: int | None = None, **parameters: Any) -> Embedding:
@@ -28,14 +29,18 @@ def embed(data: Data, *, seed: int, max_epochs: int | None = None, **parameters:
     """
     model = train(data, seed=seed, max_epochs=max_epochs, **parameters)
     query_nd = None if data.query is None else embed_query(model, data.query.copy())
-    return Embedding(model.get_latent_representation(), model.history["elbo_train"].squeeze("columns"), query_nd)
+    z_nd, loss = model.get_latent_representation(), model.history["elbo_train"].squeeze("columns")
+    forget(model)
+    return Embedding(z_nd, loss, query_nd)
 
 
 def embed_query(model: scvi.model.SCVI | scvi.model.SCANVI, query: AnnData) -> np.ndarray:
     """Embed cells of a new batch with the encoder of a trained model. `query` gets what ``setup_anndata`` writes."""
     mapped = type(model).load_query_data(query, model)
     mapped.is_trained = True  # the encoder is, and the new batch is of no concern to it
-    return mapped.get_latent_representation()
+    query_nd = mapped.get_latent_representation()
+    forget(mapped)
+    return query_nd
 
 
 def train(data: Data, *, seed: int, max_epochs: int | None, **parameters: Any) -> scvi.model.SCVI:
