@@ -18,6 +18,7 @@ from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.presets import preset
 from sccl.augment.reference import Semantics, is_reference, read_reference
 from sccl.augment.swap import InnerSwap
+from sccl.inputs.plugins import find_part
 
 BY_NAME: dict[str, type[Augmentation]] = {
     "mask": Mask,
@@ -36,7 +37,8 @@ def from_config(mapping: Mapping[str, Any], *, semantics: Semantics = "corrected
     Parameters
     ----------
     mapping
-        For example ``{"mask": {"fraction": 0.4, "p": 0.5}, "gaussian_noise": {}}``, applied in this order. The files of
+        For example ``{"mask": {"fraction": 0.4, "p": 0.5}, "gaussian_noise": {}}``, applied in this order. Augmentations of
+        other packages are named as their entry point in the group ``sccl.augmentation``, or ``"package.module:Class"``. The files of
         the reference benchmark, ``{"mask": {"mask_percentage": 0.2, "apply_prob": 0.5}, …}``, are understood, too; they
         are applied in the reference's order.
     semantics
@@ -62,10 +64,8 @@ def from_config(mapping: Mapping[str, Any], *, semantics: Semantics = "corrected
         raise ValueError(f"`semantics={semantics!r}` is for the reference's files, whose entries have `apply_prob`.")
     augmentations = []
     for name, parameters in mapping.items():
-        if name not in BY_NAME:
-            raise KeyError(unknown("augmentation", name, BY_NAME))
-        cls = BY_NAME[name]
-        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        cls = find_part(name, BY_NAME, Augmentation, what="augmentation")
+        known = [field.name for field in fields(cls)]
         for parameter in parameters or {}:
             if parameter not in known:
                 raise KeyError(unknown(f"parameter of {name!r}", parameter, known))

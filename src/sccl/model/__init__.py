@@ -9,6 +9,7 @@ from sccl.model.concerto import Concerto
 from sccl.model.dcl import DCL
 from sccl.model.moco import MoCo
 from sccl.model.nnclr import NNCLR
+from sccl.model.published import PublishedModel
 from sccl.model.recipes import CLModelFast
 from sccl.model.simclr import SimCLR
 from sccl.model.simsiam import SimSiam
@@ -26,6 +27,7 @@ __all__ = [
     "CLModelFast",
     "Concerto",
     "MoCo",
+    "PublishedModel",
     "SimCLR",
     "SimSiam",
     "TiCo",

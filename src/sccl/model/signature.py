@@ -12,7 +12,9 @@ def show_signature(cls: Any) -> None:
     """Let ``inspect.signature`` of a model name the hyper-parameters that its ``**architecture_kwargs`` stand for."""
     own = inspect.signature(cls.__init__).parameters.values()
     passed_on = [
-        parameter.replace(default=cls._architecture_defaults.get(parameter.name, parameter.default))
+        parameter.replace(
+            kind=parameter.KEYWORD_ONLY, default=cls._architecture_defaults.get(parameter.name, parameter.default)
+        )
         for parameter in list(inspect.signature(cls._architecture_cls).parameters.values())[1:]
     ]
     named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]

@@ -11,6 +11,7 @@ from sccl import augment, mapping
 from sccl import model as models
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
+from sccl.inputs.plugins import find_part
 
 
 def embed(
@@ -33,7 +34,8 @@ def embed(
     data, seed
         See :class:`sccl.benchmark.methods.Method`.
     model
-        ``name``, one of :mod:`sccl.model`, and the architecture's hyper-parameters.
+        ``name``, one of :mod:`sccl.model`, an entry point of another package in the group ``sccl.model``, or
+        ``"package.module:Class"``; and the architecture's hyper-parameters.
     augmentation, semantics
         See :func:`sccl.augment.from_config`; ``semantics`` concerns the reference's files alone. Empty: the model's own.
     sampling
@@ -48,7 +50,8 @@ def embed(
     scvi.settings.seed = seed
     adata = data.adata.copy()
     hyper_parameters = dict(model)
-    cls = getattr(models, hyper_parameters.pop("name"))
+    known = {name: getattr(models, name) for name in models.__all__}
+    cls = find_part(hyper_parameters.pop("name"), known, models.CLModel, what="model")
     cls.setup_anndata(adata, batch_key=data.batch_key)
     widths = {name: value for name, value in network.items() if value is not None}
     trained = cls(adata, **widths, **hyper_parameters)

@@ -19,5 +19,5 @@ def embed(data: Data, *, seed: int, key: str) -> Embedding:
     if key not in data.adata.obsm:
         known = ", ".join(map(str, data.adata.obsm)) or "nothing"
         raise KeyError(f"method.key={key} does not exist; obsm has {known}.")
-    query_nd = None if data.query is None else np.asarray(data.query.obsm[key])
+    query_nd: np.ndarray | None = None if data.query is None else np.asarray(data.query.obsm[key])
     return Embedding(np.asarray(data.adata.obsm[key]), query_nd=query_nd)

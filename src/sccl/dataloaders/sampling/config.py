@@ -11,6 +11,7 @@ from sccl.dataloaders.sampling.base import Sampling
 from sccl.dataloaders.sampling.batch import BatchSampling
 from sccl.dataloaders.sampling.neighbor import NeighborSampling
 from sccl.dataloaders.sampling.uniform import UniformSampling
+from sccl.inputs.plugins import find_part
 
 BY_NAME: dict[str, type[Sampling]] = {
     "uniform": UniformSampling,
@@ -27,7 +28,8 @@ def as_sampling(sampling: Sampling | str | Mapping[str, Any] | None) -> Sampling
     sampling
         ``"uniform"`` (also None), ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``; or a mapping of such names to
         parameters, ``{"batch": {"p_intra": 0.9}, "neighbor": {"p_knn": 0.3}}``; or an object. Neighbours are sampled
-        within what the other name says.
+        within what the other name says. Those of other packages are named as their entry point in the group
+        ``sccl.sampling``, or ``"package.module:Class"``.
 
     Raises
     ------
@@ -46,11 +48,10 @@ def as_sampling(sampling: Sampling | str | Mapping[str, Any] | None) -> Sampling
     if isinstance(sampling, Sampling):
         return sampling
     entries = dict.fromkeys(sampling.split("+"), None) if isinstance(sampling, str) else dict(sampling)
-    built = {}
+    built, classes = {}, {}
     for name, parameters in entries.items():
-        if name not in BY_NAME:
-            raise KeyError(unknown("`sampling`", name, BY_NAME))
-        known = [field.name for field in fields(BY_NAME[name])]  # type: ignore[arg-type]
+        classes[name] = find_part(name, BY_NAME, Sampling, what="sampling")
+        known = [field.name for field in fields(classes[name])]
         for parameter in parameters or {}:
             if parameter not in known:
                 raise KeyError(unknown(f"parameter of {name!r}", parameter, known))
@@ -58,7 +59,8 @@ def as_sampling(sampling: Sampling | str | Mapping[str, Any] | None) -> Sampling
     outer = [name for name in built if name != "neighbor"]
     if len(outer) > 1 or not built:
         raise ValueError(
-            f"`sampling` must name one of 'uniform' and 'batch', and 'neighbor' if wanted, found {sampling!r}."
+            f"`sampling` must name one of {', '.join(BY_NAME)} or of another package, and 'neighbor' beside it if wanted, found "
+            f"{sampling!r}."
         )
-    within = BY_NAME[outer[0]](**built[outer[0]]) if outer else UniformSampling()
+    within = classes[outer[0]](**built[outer[0]]) if outer else UniformSampling()
     return NeighborSampling(**{"within": within, **built["neighbor"]}) if "neighbor" in built else within
