@@ -721,6 +721,7 @@ def test_a_donor_of_another_composition_is_known(real_data):
         ("kang_8donor", "donor1488", "NK cells"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.* there is one batch only")  # of kang_ifnb's two the other is the query
 def test_a_real_type_that_the_reference_lacks_is_unknown(real_data, name, batch, without):
     reference, query = holdout(real_data, name, batch, without)
     model = trained(reference, epochs=min(50, 300 * 256 // reference.n_obs))
