@@ -190,7 +190,7 @@ def _run(args: argparse.Namespace) -> None:
         arrays |= {f"X_umap_{name}": array for name, array in coordinates.items()}
         AnnData(obs=obs.astype("category"), obsm=arrays).write_h5ad(args.out / "embeddings.h5ad")
         findings = (
-            f"{table.T.to_string(float_format='{:.3f}'.format)}\n\n{verdict(table)}"
+            f"{table.T.dropna().to_string(float_format='{:.3f}'.format)}\n\n{verdict(table)}"
             if table is not None
             else f"No scores: {why_not.rstrip('.')}."
         )
