@@ -68,7 +68,7 @@ def test_a_good_embedding_has_high_values_throughout(cells):
     assert unintegrated[0] < 0.1  # CiLISI
     assert unintegrated[1] == unintegrated[2] == 0  # PCR
     assert unintegrated[3] == 1  # purity, by definition
-    assert unintegrated[6] > 0.99  # scGraph
+    assert unintegrated[6] > 0.95  # scGraph
 
 
 @given(seed=st.integers(0, 10_000))

@@ -1,16 +1,19 @@
 """Options become runs, runs become directories, and what was interrupted is taken up again."""
 
 import contextlib
+import gc
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,10 +21,11 @@ import pytest
 import sccl
 from sccl.benchmark import app
 from sccl.benchmark.execute import execute
+from sccl.benchmark.methods import obsm
 from sccl.benchmark.report import write_report
 from sccl.benchmark.run import Run
 from sccl.benchmark.schedule import run_all
-from sccl.benchmark.study import plan
+from sccl.benchmark.study import OptionError, plan
 
 #: A data set that PCA embeds and scores in a second.
 SMALL = ["method=pca", "method.n_comps=5", "data.n_cells=120", "data.n_genes=60"]
@@ -309,6 +313,50 @@ def test_batches_and_labels_are_compared_as_text(tmp_path):
     (wrong,) = plan([*options[:-1], "data.ignore_labels=[7]"]).runs
     with pytest.raises(ValueError, match=r"ignore_labels names \['7'\], but obs\['cluster'\] has \['0', '1', '2'\]"):
         prepare(wrong.config["data"])
+
+
+def test_an_embedding_of_the_file_is_a_method(tmp_path):
+    from sccl.benchmark.data import prepare
+
+    adata = sccl.datasets.simulate(60, 30)
+    adata.obsm["X_mine"] = np.arange(180.0).reshape(60, 3)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    options = [f"data.path={tmp_path / 'cells.h5ad'}", "data=file", "data.batch_key=batch", "data.labels_key=cell_type"]
+    (run,) = plan([*options, "method=obsm", "method.key=X_mine"]).runs
+    data = prepare(run.config["data"])
+    np.testing.assert_array_equal(obsm.embed(data, seed=0, key="X_mine").z_nd, adata.obsm["X_mine"])
+    held_out = prepare(run.config["data"], holdout="batch_1")
+    assert len(obsm.embed(held_out, seed=0, key="X_mine").query_nd) == 20
+    with pytest.raises(KeyError, match="obsm has X_mine"):
+        obsm.embed(data, seed=0, key="X_scGPT")
+    with pytest.raises(OptionError, match=r"method=obsm also needs method\.key=KEY"):
+        plan([*options, "method=obsm"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["drvi", "sysvi"])
+def test_methods_of_scvi_tools_embed_every_cell_and_keep_none(name):
+    from hydra.utils import get_method
+
+    from sccl.benchmark.data import prepare
+
+    (run,) = plan([f"method={name}", "method.max_epochs=1", "data.n_cells=150", "data.n_genes=60"]).runs
+    data = prepare(run.config["data"])
+    parameters = dict(run.config["method"])
+    embed = get_method(parameters.pop("_target_"))
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(one, anndata.AnnData) for one in gc.get_objects())
+
+    before = alive()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        embedding = embed(data, seed=0, **parameters)
+    assert embedding.z_nd.shape == (150, parameters["n_latent"])
+    assert np.isfinite(embedding.z_nd).all()
+    assert len(embedding.loss) == 1
+    assert alive() == before
 
 
 def test_ignored_and_missing_labels_are_embedded_and_not_scored():

@@ -42,7 +42,7 @@ def write_report(results: Path, out: Path) -> list[Path]:
         Directory of the study.
     out
         Directory to write into: ``report.html`` and the tables it shows. Of runs on all batches these are ``runs.csv``,
-        ``table.csv``, ``table.md``, ``costs.csv``, ``pairs.csv`` and ``effects.csv``
+        ``table.csv``, ``table.md``, ``measures.md``, ``costs.csv``, ``pairs.csv`` and ``effects.csv``
         (:mod:`sccl.benchmark.report_integration`), of those in which a batch was held out ``holdout_runs.csv``,
         ``holdout.csv`` and ``holdout.md`` (:mod:`sccl.benchmark.report_holdout`). All but the costs and the page are the
         same however often the study was interrupted.

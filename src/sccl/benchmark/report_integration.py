@@ -9,7 +9,7 @@ import pandas as pd
 from sccl.benchmark import figures
 from sccl.benchmark.page import heading, heat_map, note, sortable
 from sccl.benchmark.results import NONE, of_data, title_of_data
-from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION
+from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION, MEASURES
 from sccl.benchmark.statistics import main_effects, over_seeds, paired_differences, relative_to_table
 
 #: UMAPs shown of each data set.
@@ -26,7 +26,7 @@ def write(runs: pd.DataFrame, out: Path) -> tuple[list[str], list[tuple[str, str
         Of :func:`sccl.benchmark.results.read_runs`.
     out
         Directory to write into: ``runs.csv`` (raw metrics of each run), ``table.csv`` and ``table.md`` (mean and sd over
-        seeds, raw and scaled), ``costs.csv`` (time and memory), ``pairs.csv`` and ``effects.csv``.
+        seeds, raw and scaled), ``measures.md`` (those that are hard to flatter), ``costs.csv`` (time and memory), ``pairs.csv`` and ``effects.csv``.
 
     Returns
     -------
@@ -51,7 +51,8 @@ def write(runs: pd.DataFrame, out: Path) -> tuple[list[str], list[tuple[str, str
     worth.to_csv(out / "effects.csv", index=False)
     pairs.to_csv(out / "pairs.csv", index=False)
     (out / "table.md").write_text(_markdown(table))
-    names = ["runs.csv", "table.csv", "table.md", "costs.csv", "effects.csv", "pairs.csv"]
+    (out / "measures.md").write_text(_markdown_of_measures(table))
+    names = ["runs.csv", "table.csv", "table.md", "measures.md", "costs.csv", "effects.csv", "pairs.csv"]
     return names, _sections(runs, table.join(costs).reset_index(), worth, pairs)
 
 
@@ -109,11 +110,17 @@ def _sections(
         sections.append(("Pairs", note(text) + sortable(pairs)))
     for data, group in table.groupby(of_data(factors)):
         metrics = [*BIO_CONSERVATION, *BATCH_CORRECTION]
-        panel = pd.concat([group[[name for name in shown if name not in of_data(factors)]], group[metrics]], axis=1)
+        labels = [name for name in shown if name not in of_data(factors)]
+        panel = pd.concat([group[labels], group[metrics]], axis=1)
         chosen = _first_runs(runs, group.head(N_UMAPS), shown)
         content = (
             note("Each metric, raw, mean over seeds.")
             + sortable(panel)
+            + heading("Measures that are hard to flatter")
+            + note(
+                "None of them is part of the total. docs/measures.md says what each asks, and when it is undefined (–)."
+            )
+            + sortable(pd.concat([panel[labels], group[_measures(group)]], axis=1))
             + f"<h3>Quality against time</h3>{figures.as_svg(figures.quality_against_time(group))}"
             + f"<h3>UMAPs of the best rows, first seed</h3>{figures.as_svg(figures.umaps(chosen))}"
         )
@@ -128,8 +135,27 @@ def _first_runs(runs: pd.DataFrame, rows: pd.DataFrame, shown: list[str]) -> dic
     return {" ".join(str(row[name]) for name in names): row["directory"] for _, row in first.iterrows()}
 
 
+def _measures(table: pd.DataFrame) -> list[str]:
+    """Return the measures that are there: runs of an earlier version lack them."""
+    return [name for name in MEASURES if name in table]
+
+
+def _varying(table: pd.DataFrame) -> list[str]:
+    return [name for name in table.index.names if table.index.get_level_values(name).nunique() > 1] or ["method"]
+
+
+def _markdown_of_measures(table: pd.DataFrame) -> str:
+    factors, measures = _varying(table), _measures(table)
+    heads = [*factors, "Total", *measures]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(factors)}{'---:|' * (len(heads) - len(factors))}"]
+    for _, row in table.reset_index().iterrows():
+        values = ["–" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in ("Total", *measures)]
+        lines.append(f"| {' | '.join([*(str(row[name]) for name in factors), *values])} |")
+    return "\n".join(lines) + "\n"
+
+
 def _markdown(table: pd.DataFrame) -> str:
-    factors = [name for name in table.index.names if table.index.get_level_values(name).nunique() > 1] or ["method"]
+    factors = _varying(table)
     heads = [*factors, *AGGREGATES, "Total, scaled in this table", "seeds"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(factors)}{'---:|' * (len(heads) - len(factors))}"]
     rows = table.reset_index()

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from sccl.benchmark.results import CONTENT, NONE, of_data
-from sccl.benchmark.scores import AGGREGATES, with_aggregates
+from sccl.benchmark.scores import AGGREGATES, MEASURES, with_aggregates
 
 #: Coverage of the intervals.
 LEVEL = 0.95
@@ -31,7 +31,7 @@ def relative_to_table(means: pd.DataFrame) -> pd.DataFrame:
     A row's values depend on the other rows, so that they cannot be compared between tables. A metric in which all rows
     are equal becomes NaN and is left out of the aggregates.
     """
-    metrics = means.drop(columns=list(AGGREGATES))
+    metrics = means.drop(columns=[name for name in (*AGGREGATES, MEASURES[0]) if name in means])
     groups = metrics.groupby(level=of_data(means.index.names))
     span = groups.transform("max") - groups.transform("min")
     return with_aggregates((metrics - groups.transform("min")) / span.where(span > 0))

@@ -164,7 +164,7 @@ def _run(args: argparse.Namespace) -> None:
             adata.obsm["X_umap"] = coordinates["sccl"]
             adata.write_h5ad(output)
         findings = (
-            f"{table.T.to_string(float_format='{:.3f}'.format)}\n\n{verdict(table)}"
+            f"{table.T.dropna().to_string(float_format='{:.3f}'.format)}\n\n{verdict(table)}"
             if table is not None
             else f"No scores: {why_not.rstrip('.')}."
         )
