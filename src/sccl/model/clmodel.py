@@ -47,11 +47,11 @@ MAX_PAIRS = 100_000
 class CLModel(ReferenceModel, RegisteredModel):
     """Contrastive model of single cells; as it stands the recommended recipe.
 
-    That is SimCLR, half of whose positives are mutual nearest neighbours of other batches (of kinds that both batches
-    seem to hold), masked, on minibatches of one experimental batch each: what two batches agree on attracts, and contrasts
-    cannot use the batch effect. Only cells of kinds that a batch seems to lack are its guests, so that they stay apart
-    (:class:`sccl.dataloaders.BatchSampling`). Afterwards each axis of the embedding is scaled by how well those neighbours
-    agree on it (:class:`sccl.module.Readout`).
+    That is SimCLR, half of whose positives are mutual nearest neighbours in other batches (of populations that both batches
+    hold), masked, on minibatches of one experimental batch each: what two batches agree on attracts, and contrasts cannot use
+    the batch effect. Only cells of a population that is one batch's alone also come in minibatches of others, so that they
+    stay apart (:class:`sccl.dataloaders.BatchSampling`). Afterwards each axis of the embedding is scaled by how well those
+    neighbours agree on it (:class:`sccl.module.Readout`).
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class CLModel(ReferenceModel, RegisteredModel):
     _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
     _architecture_defaults: ClassVar[dict[str, Any]] = {"temperature": 0.4}
     _augmentation: ClassVar[str | dict[str, Any]] = "cross_batch"
-    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"min_kinship": 0.3}}
+    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"min_shared": 0.5}}
     _train_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "lr": 5e-3,
@@ -232,9 +232,9 @@ class CLModel(ReferenceModel, RegisteredModel):
             model's documentation names no other. Where it takes positives from other batches, they determine the readout.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
-            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_kinship": 0.3}}``, if the model's
+            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_shared": 0.5}}``, if the model's
             documentation names no other: with minibatches of one experimental batch, contrasts cannot use the batch effect,
-            and guests are those of which a batch seems to have none.
+            and populations of one batch alone are contrasted with other batches, too.
         use_rep
             Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
             principal components.
@@ -282,7 +282,7 @@ class CLModel(ReferenceModel, RegisteredModel):
         splitter = self._split(asked, views, minibatches)
         self._fit(asked, splitter, views, minibatches, accelerator=accelerator, devices=devices)
         if self._may_move:
-            self._fit_readout(views.pairs, batch, splitter.train_idx)
+            self._fit_readout(views.pairs, splitter.train_idx)
         self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
 
     def _bind(self, augmentation: Any, sampling: Any, use_rep: str | None) -> tuple[Compose, Sampling, np.ndarray]:
@@ -453,7 +453,7 @@ class CLModel(ReferenceModel, RegisteredModel):
             parts.append(self.module.represent(x_ng.to(self.device), **output).cpu().numpy())
         return np.concatenate(parts)
 
-    def _fit_readout(self, pairs: np.ndarray, batch: np.ndarray, cells: np.ndarray) -> None:
+    def _fit_readout(self, pairs: np.ndarray, cells: np.ndarray) -> None:
         cells = np.sort(cells)
         pairs = pairs[np.isin(pairs, cells).all(axis=1)]
         if len(pairs) > MAX_PAIRS:
@@ -461,7 +461,7 @@ class CLModel(ReferenceModel, RegisteredModel):
             pairs = pairs[np.sort(drawn.numpy())]
         if len(pairs):
             h_nd = self._embed(RowReader(self._expression()), cells)
-            self.module.readout.fit(h_nd, np.searchsorted(cells, pairs), batch[cells])
+            self.module.readout.fit(h_nd, np.searchsorted(cells, pairs))
 
     def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
         if use_rep is not None:
