@@ -334,7 +334,59 @@ def test_refinement_never_prefers_a_less_similar_pair(cells, batches):
     assert similarity[kept].min() > similarity[~kept].max()
 
 
-# -------------------------------------------------------------------------------------------------------- reciprocity
+# ------------------------------------------------------------------------------------------------- many batches, many cells
+
+
+@given(st.integers(1, 60), st.integers(2, 12), st.integers(0, 5))
+def test_each_batch_is_compared_with_few_others_and_all_are_connected(n_batches, n_others, seed):
+    others = graph.compared_batches(n_batches, n_others=n_others, seed=seed)
+    n_compared = others.shape[1]
+    assert n_compared == n_batches - 1 if n_batches <= n_others + 1 else n_compared == n_others // 2 * 2
+    assert all(a not in row and (np.diff(row) > 0).all() for a, row in enumerate(others))
+    assert all(a in others[b] for a, row in enumerate(others) for b in row)
+    reached = {0}
+    for _ in range(n_batches):
+        reached |= {int(b) for a in reached for b in others[a]}
+    assert len(reached) == n_batches
+
+
+def test_pairs_are_looked_for_between_compared_batches_alone():
+    x = np.random.default_rng(0).normal(size=(600, 5))
+    batches = np.arange(600) % 30
+    pairs = graph.mutual_nearest_neighbors(x, batches, n_others=4)
+    everyone = set(map(tuple, graph.mutual_nearest_neighbors(x, batches)))
+    others = graph.compared_batches(30, n_others=4)
+    expected = {(i, j) for i, j in everyone if batches[j] in others[batches[i]]}
+    assert set(map(tuple, pairs)) == expected and 0 < len(expected) < len(everyone) / 5
+
+
+def test_among_few_cells_few_neighbours_are_looked_at(cells):
+    batches = np.repeat(["a", "b"], [380, 20])
+    pairs = graph.mutual_nearest_neighbors(cells, batches, k=10, max_share=0.05)
+    assert set(np.bincount(pairs[:, 0])) <= {0, 1}  # the nearest one of 20 alone
+    assert np.bincount(pairs[:, 1]).max() > 5  # but several of 380
+    np.testing.assert_array_equal(
+        graph.mutual_nearest_neighbors(cells, batches, k=3, max_share=1.0),
+        graph.mutual_nearest_neighbors(cells, batches, k=3),
+    )
+
+
+def test_landmarks_stand_for_the_cells_of_their_batch_that_are_nearest_to_them(cells, batches):
+    nearest = graph.nearest_landmark(cells, batches, n_landmarks=50)
+    landmarks = np.unique(nearest)
+    np.testing.assert_array_equal(nearest[landmarks], landmarks)
+    for name in "abc":
+        here = np.flatnonzero(batches == name)
+        own = landmarks[batches[landmarks] == name]
+        assert own.size == min(50, here.size)
+        distances = distances_by_hand(cells[here], cells[own], "euclidean")
+        np.testing.assert_array_equal(nearest[here], own[distances.argmin(axis=1)])
+    pairs = graph.mutual_nearest_neighbors(cells, batches, n_landmarks=50)
+    assert len(pairs) and np.isin(pairs, landmarks).all()
+    np.testing.assert_array_equal(graph.nearest_landmark(cells, batches), np.arange(400))
+
+
+# -------------------------------------------------------------------------------------------------- shared populations
 
 
 def one_sided(n=600, seed=0):
@@ -347,192 +399,94 @@ def one_sided(n=600, seed=0):
     return x.astype(np.float32), batch, types
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize(("n_ref", "n_query"), [(4, 3), (90, 60), (400, 1500)])
-@pytest.mark.parametrize("share", [0.03, 0.2])
-def test_how_often_cells_are_chosen_back_equals_what_is_counted_by_hand(metric, n_ref, n_query, share):
-    ref, query = (np.random.default_rng(i).normal(size=(n, 6)).astype("f4") for i, n in enumerate((n_ref, n_query)))
-    k_ref, k_query = (min(max(10, round(share * n)), n) for n in (n_ref, n_query))
-    k_near = min(max(15, round(0.015 * n_query)), n_query)
-
-    def choices(chooser, chosen, k):  # who chooses whom
-        is_chosen = np.zeros((len(chooser), len(chosen)))
-        np.put_along_axis(is_chosen, nearest_by_hand(distances_by_hand(chooser, chosen, metric), k), 1, axis=1)
-        return is_chosen
-
-    of_ref, of_query, near = choices(query, ref, k_ref), choices(ref, query, k_query), choices(query, query, k_near)
-    votes = of_query.sum(axis=0)
-    rivals = of_ref @ (of_query @ votes / k_query) / k_ref
-    expected = (near @ votes) / (near @ rivals)
-    np.testing.assert_allclose(graph.chosen_back(ref, query, share=share, metric=metric), expected, rtol=1e-6)
-
-
-def test_a_kind_of_cells_that_the_other_batch_lacks_is_not_chosen_back_however_the_batches_differ():
-    x, batch, types = one_sided()
-    ref, query = graph.centered(x[batch == 0], x[batch == 1])
-    lonely = types[batch == 1] == 4
-    score = graph.chosen_back(ref, query)
-    assert np.median(score[lonely]) < 0.2 and (score[lonely] < 0.4).mean() > 0.95
-    assert (score[~lonely] > 0.4).mean() > 0.98
-    assert (graph.chosen_back(query, ref) > 0.4).mean() > 0.9  # the other way round there is nothing to find
-
-
-def test_a_kind_that_is_rarer_in_the_reference_is_chosen_back():
-    x, batch, types = one_sided()
-    rare = (batch == 0) & (types == 1)
-    keep = ~rare | (np.cumsum(rare) <= 25)
-    x, batch, types = x[keep], batch[keep], types[keep]
-    score = graph.chosen_back(*graph.centered(x[batch == 0], x[batch == 1]))
-    assert np.median(score[types[batch == 1] == 1]) > 0.6
-
-
-def test_a_part_of_the_cells_stands_for_all_where_there_are_many():
-    x, batch, types = one_sided(3000)
-    ref, query = graph.centered(x[batch == 0], x[batch == 1])
-    some, all_of_them = (graph.chosen_back(ref, query, n_witnesses=n) for n in (1000, 3000))
-    assert some.shape == (3000,) and not np.array_equal(some, all_of_them)
-    assert ((some < 0.4) == (types[batch == 1] == 4)).mean() > 0.97
-    assert np.corrcoef(some, all_of_them)[0, 1] > 0.95
-    np.testing.assert_array_equal(some, graph.chosen_back(ref, query, n_witnesses=1000, n_jobs=1))
-    assert not np.array_equal(some, graph.chosen_back(ref, query, n_witnesses=1000, seed=1))
-
-
-def displacement_by_hand(ref, query, metric):
-    def means(cells):
-        k = min(max(15, round(0.015 * len(cells))), len(cells))
-        return cells[nearest_by_hand(distances_by_hand(cells, cells, metric), k)].mean(axis=1), k
-
-    (mean_ref, k_ref), (mean_query, k_query) = means(ref), means(query)
-    around = nearest_by_hand(distances_by_hand(mean_query, mean_query, "euclidean"), max(round(0.3 * len(query)), 1))
-    shift = np.zeros_like(mean_query)
-    for _ in range(2):
-        k = min(max(k_ref // 2, 1), len(ref))
-        nearest = nearest_by_hand(distances_by_hand(mean_query + shift, mean_ref, "euclidean"), k)
-        gap = mean_ref[nearest].mean(axis=1) - mean_query
-        shift = gap[around].mean(axis=1)
-    lengths = np.sqrt(((gap - shift) ** 2).sum(axis=1))
-    near = nearest_by_hand(distances_by_hand(query, query, metric), k_query)
-    return (lengths / np.median(lengths))[near].mean(axis=1)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize(("n_ref", "n_query"), [(40, 30), (90, 60), (400, 1500)])
-def test_how_far_cells_are_displaced_equals_what_is_measured_by_hand(metric, n_ref, n_query):
-    ref, query = (np.random.default_rng(i).normal(size=(n, 6)).astype("f4") for i, n in enumerate((n_ref, n_query)))
-    expected = displacement_by_hand(ref.astype(float), query.astype(float), metric)
-    np.testing.assert_allclose(graph.displacement(ref, query, metric=metric), expected, rtol=1e-4)
-
-
-def related(seed=0):
-    """Cells of twelve types in two batches; the first lacks type 3, which is like type 0."""
-    rng = np.random.default_rng(seed)
-    types = rng.integers(12, size=2000)
-    batch = rng.integers(2, size=2000)
-    types[(batch == 0) & (types == 3)] = 0
-    centers = rng.normal(0, 1, (12, 20))
-    centers[3] = centers[0] + rng.normal(0, 0.7, 20)
-    x = centers[types] + rng.normal(0, 1, (2000, 20)) + batch[:, None] * rng.normal(0, 1, 20)
-    ref, query = graph.centered(x[batch == 0], x[batch == 1])
-    return ref, query, types[batch == 1] == 3
-
-
-def test_a_kind_that_the_reference_lacks_is_displaced_and_a_batch_effect_is_not():
-    ref, query, lonely = related()
-    far = graph.displacement(ref, query, metric="euclidean")
-    assert np.median(far[lonely]) > 1.3 and np.median(far) == pytest.approx(1, abs=0.1)
-    assert (far[~lonely] < 1.3).mean() > 0.95
-    shifted = graph.displacement(ref, query + np.float32(1.5), metric="euclidean")
-    np.testing.assert_allclose(np.median(shifted[lonely]), np.median(far[lonely]), rtol=0.1)
-    scaled = graph.displacement(10 * ref, 10 * query, metric="euclidean")
-    np.testing.assert_allclose(scaled, far, rtol=1e-3)
-
-
-def test_identical_cells_are_displaced_by_nothing_and_are_kin():
-    same = np.ones((40, 3), dtype="f4")
-    assert not graph.displacement(same, same).any()
-    assert np.isinf(graph.kinship(same, same)).all()
-
-
-def test_kinship_recognises_a_kind_beside_which_there_is_a_related_one():
-    def recall(score, lonely):  # where a twentieth of the others are taken for lonely, too
-        return (score[lonely] < np.quantile(score[~lonely], 0.05)).mean()
-
-    found = []
-    for seed in range(3):
-        ref, query, lonely = related(seed)
-        kin, back = graph.kinship(ref, query), graph.chosen_back(ref, query, share=0.08)
-        np.testing.assert_allclose(kin, back / graph.displacement(ref, query) ** 2)
-        found.append((recall(kin, lonely), recall(back, lonely)))
-    of_kin, of_back = np.mean(found, axis=0)
-    assert of_kin > 0.8 and of_back < 0.7
-
-
-def test_a_part_of_the_cells_stands_for_all_in_kinship():
-    x, batch, types = one_sided(3000)
-    ref, query = graph.centered(x[batch == 0], x[batch == 1])
-    some = graph.kinship(ref, query, n_witnesses=1000)
-    assert ((some < 0.3) == (types[batch == 1] == 4)).mean() > 0.97
-    np.testing.assert_array_equal(some, graph.kinship(ref, query, n_witnesses=1000, n_jobs=1))
-    assert not np.array_equal(some, graph.kinship(ref, query, n_witnesses=1000, seed=1))
-
-
-def test_kinship_with_every_batch_is_that_of_every_two(cells, batches):
-    kin = graph.batch_kinship(cells, batches)
-    names = np.unique(batches)
-    assert kin.shape == (len(cells), names.size) and kin.dtype == np.float32
-    for column, name in enumerate(names):
-        assert np.isinf(kin[batches == name, column]).all()
-        for other in names[names != name]:
-            there, here = graph.centered(cells[batches == name], cells[batches == other])
-            np.testing.assert_allclose(kin[batches == other, column], graph.kinship(there, here), rtol=1e-5)
-    np.testing.assert_array_equal(kin, graph.batch_kinship(cells, batches, n_jobs=1))
-
-
-def test_cells_have_little_kinship_with_a_batch_that_lacks_their_kind():
+def test_cells_of_a_population_that_the_other_batch_lacks_are_not_matched_there():
     x, batch, types = one_sided()
     names = np.array(["new", "old"])[1 - batch]  # "new" is the second batch, but its name comes first
-    kin = graph.batch_kinship(x, names)
+    shared = graph.shared_populations(x, names)
+    assert shared.matched_no.shape == (1200, 1) and shared.matched_no.dtype == np.float32
+    np.testing.assert_array_equal(shared.codes, 1 - batch)
     lonely = types == 4
-    assert (kin[lonely, 1] < 0.3).mean() > 0.95
-    assert (kin[~lonely] < 0.3).mean() < 0.02
+    assert (shared.mean_matched[lonely] < 0.3).mean() > 0.95
+    assert (shared.mean_matched[~lonely] < 0.3).mean() < 0.02
+    np.testing.assert_array_equal(shared.matched(np.arange(1200), batch), shared.matched_no[:, 0])
+    np.testing.assert_array_equal(graph.shared_populations(x, names, n_jobs=1).matched_no, shared.matched_no)
 
 
-def test_pairs_of_cells_without_kinship_can_be_left_out():
+def changed_population(n=1500, seed=0):
+    """Two batches of five types; type 0 differs between them by much more than the others, and than its own cells do."""
+    rng = np.random.default_rng(seed)
+    types, batch = rng.integers(5, size=2 * n), np.repeat([0, 1], n)
+    x = rng.normal(0, 2, (5, 12))[types] + rng.normal(0, 0.7, (2 * n, 12)) + batch[:, None] * rng.normal(0, 1, 12)
+    x[(types == 0) & (batch == 1)] += rng.normal(0, 1.2, 12)
+    return x.astype(np.float32), batch, types
+
+
+def test_a_population_that_changed_strongly_is_matched_all_the_same():
+    for seed in range(3):
+        x, batch, types = changed_population(seed=seed)
+        matched = graph.shared_populations(x, batch).mean_matched
+        assert (matched < 0.3).mean() < 0.05 and (matched[types == 0] < 0.3).mean() < 0.2
+
+
+def test_landmarks_are_enough_to_see_what_is_shared():
+    x, batch, types = one_sided(3000)
+    few, more = (graph.shared_populations(x, batch, n_landmarks=n).mean_matched for n in (300, 1000))
+    assert not np.array_equal(few, more)
+    for matched in (few, more):
+        assert ((matched < 0.3) == (types == 4)).mean() > 0.97
+
+
+@pytest.mark.parametrize("n_few", [29, 30])
+def test_of_a_batch_of_few_cells_nothing_is_said(n_few):
+    x, batch, _ = one_sided(100)
+    keep = (batch == 1) | (np.arange(200) < n_few)
+    assert (graph.shared_populations(x[keep], batch[keep]).matched_no < 1).any() == (n_few == 30)
+    alone = graph.shared_populations(x, np.zeros(200))  # one batch
+    assert alone.matched_no.shape == (200, 0) and (alone.mean_matched == 1).all()
+
+
+def test_of_many_batches_each_is_judged_by_those_it_is_compared_with():
+    x, batch, types = one_sided(900)
+    parts = batch * 15 + np.arange(1800) % 15  # thirty batches, of two sorts
+    shared = graph.shared_populations(x, parts)
+    assert shared.matched_no.shape == (1800, 8)
+    np.testing.assert_array_equal(shared.others_bo, graph.compared_batches(30))
+    cells = np.arange(1800)
+    column = shared.others_bo[shared.codes, 3]
+    np.testing.assert_array_equal(shared.matched(cells, column), shared.matched_no[:, 3])
+    not_compared = np.array([np.setdiff1d(np.arange(30), [*shared.others_bo[c], c])[0] for c in shared.codes])
+    assert not shared.matched(cells, not_compared).any()
+
+
+def test_pairs_of_populations_that_one_batch_lacks_can_be_left_out():
     x, batch, types = one_sided()
     space = graph.CellSpace(x, batch)
-    pairs, kept = (CrossBatchPositive(min_kinship=limit).bind(space).pairs for limit in (0, 0.3))
-    np.testing.assert_array_equal(pairs, graph.mutual_nearest_neighbors(x, batch))
+    pairs, kept = (CrossBatchPositive(min_shared=limit).bind(space).pairs for limit in (0, 0.5))
+    np.testing.assert_array_equal(pairs, graph.mutual_nearest_neighbors(x, batch, k=10, max_share=0.05))
     assert set(map(tuple, kept)) < set(map(tuple, pairs))
     right = types[pairs[:, 0]] == types[pairs[:, 1]]
     assert (types[pairs] == 4).any(axis=1).sum() > 50 and right.mean() < 0.95
     right_kept = types[kept[:, 0]] == types[kept[:, 1]]
-    assert (types[kept] == 4).any(axis=1).sum() <= 5
-    assert right_kept.sum() > 0.9 * right.sum() and right_kept.mean() > 0.97
+    assert (types[kept] == 4).any(axis=1).sum() <= 20
+    assert right_kept.sum() > 0.9 * right.sum() and right_kept.mean() > 0.95
 
 
 def test_few_cells_keep_all_their_pairs():
     x, batch, _ = one_sided(29)
-    strict = CrossBatchPositive(min_kinship=100.0)
-    kept = strict.bind(graph.CellSpace(x, batch)).pairs
-    np.testing.assert_array_equal(kept, graph.mutual_nearest_neighbors(x, batch))
-    x, batch, _ = one_sided(30)
-    assert len(strict.bind(graph.CellSpace(x, batch)).pairs) == 0
+    kept = CrossBatchPositive(min_shared=1.0).bind(graph.CellSpace(x, batch)).pairs
+    np.testing.assert_array_equal(kept, graph.mutual_nearest_neighbors(x, batch, k=10, max_share=0.05))
 
 
-@pytest.mark.parametrize("n_few", [29, 30])
-def test_a_batch_of_few_cells_is_kin_to_all(n_few):
-    x, batch, _ = one_sided(100)
-    keep = (batch == 1) | (np.arange(200) < n_few)
-    assert np.isfinite(graph.batch_kinship(x[keep], batch[keep])).any() == (n_few == 30)
-    assert np.isinf(graph.batch_kinship(x, np.zeros(200))).all()  # one batch
-
-
-def test_a_space_has_the_kinship_of_its_cells():
+def test_a_space_has_what_its_cells_share_and_knows_batches_within_batches():
     x, batch, _ = one_sided(100)
     space = graph.CellSpace(x, np.array(["b", "a"])[batch])
     assert space.n_batches == 2 and np.array_equal(space.codes, 1 - batch)
-    np.testing.assert_array_equal(space.kinship_nb, graph.batch_kinship(x, space.batch))
-    assert space.kinship_nb is space.kinship_nb
+    np.testing.assert_array_equal(space.shared.matched_no, graph.shared_populations(x, space.batch).matched_no)
+    assert space.shared is space.shared and np.array_equal(space.inner, space.batch)
+    inner = batch * 3 + np.arange(200) % 3
+    assert np.array_equal(graph.CellSpace(x, batch, inner).inner, inner)
+    with pytest.raises(ValueError, match="`inner`: a batch within batches lies in two of `batch`"):
+        graph.CellSpace(x, batch, np.arange(200) % 3)
 
 
 def test_shared_directions_reproduce_the_products_of_two_batches(cells):
@@ -667,17 +621,15 @@ def test_batches_that_do_not_label_every_cell_are_refused(call, batches, message
         (lambda x, b: graph.batch_balanced_knn(x, b, k=-1), "`k`"),
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, k=0), "`k`"),
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, k_filter=0), "`k_filter`"),
+        (lambda x, b: graph.mutual_nearest_neighbors(x, b, max_share=0), "`max_share` must be a number in"),
+        (lambda x, b: graph.mutual_nearest_neighbors(x, b, n_landmarks=0), "`n_landmarks`"),
+        (lambda x, b: graph.mutual_nearest_neighbors(x, b, n_others=1), "`n_others`"),
+        (lambda x, b: graph.nearest_landmark(x, b, n_landmarks=0), "`n_landmarks`"),
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, space="pca"), "`space` must be one of 'centered'"),
         (lambda x, b: graph.mutual_nearest_neighbors(x, b, features=x[:2]), "`features` has 2 rows and `x` has 6"),
-        (lambda x, b: graph.chosen_back(x, np.ones((3, 4))), "`x_ref` has 2 dims and `x_query` has 4"),
-        (lambda x, b: graph.chosen_back(x, x, n_witnesses=0), "`n_witnesses`"),
-        (lambda x, b: graph.chosen_back(x, x, share=0), r"`share` must be in \(0, 1\], found 0"),
-        (lambda x, b: graph.batch_kinship(x, b, share=0), r"`share` must be in \(0, 1\], found 0"),
-        (lambda x, b: graph.batch_kinship(x, b, n_witnesses=0), "`n_witnesses`"),
-        (lambda x, b: graph.batch_kinship(x, b[:5]), r"`batches` has shape \(5,\)"),
-        (lambda x, b: graph.displacement(x, np.ones((3, 4))), "`x_ref` has 2 dims and `x_query` has 4"),
-        (lambda x, b: graph.displacement(x, x, n_witnesses=0), "`n_witnesses`"),
-        (lambda x, b: graph.kinship(x, x, share=2), r"`share` must be in \(0, 1\], found 2"),
+        (lambda x, b: graph.shared_populations(x, b, n_others=1), "`n_others`"),
+        (lambda x, b: graph.shared_populations(x, b, n_landmarks=0), "`n_landmarks`"),
+        (lambda x, b: graph.shared_populations(x, b[:5]), r"`batches` has shape \(5,\)"),
         (lambda x, b: graph.CellSpace(x, b[:5]), r"`batch` has shape \(5,\); expected one label for each of the 6"),
         (lambda x, b: graph.CellSpace(x, [None, *b[1:]]), "`batch` is missing"),
         (lambda x, b: graph.CellSpace(x * np.nan, b), "`embedding_nd` holds NaN"),

@@ -285,16 +285,20 @@ def test_p_is_the_chance_that_a_view_borrows(toy, path, cls):
 # MNN and cross-batch positives
 
 
-def anchors_of(toy, k=5):
-    """Mutual nearest neighbours of each cell, found with plain NumPy in each pair of batches moved to its means."""
+def anchors_of(toy, k=5, max_share=1.0):
+    """Mutual nearest neighbours of each cell, found with plain NumPy in each pair of batches moved to its means.
+
+    Up to k of a batch are looked at, and no more than a share of it.
+    """
     found = {cell: set() for cell in range(len(toy.batch))}
     for one, other in (("a", "b"), ("a", "c"), ("b", "c")):
         i, j = np.flatnonzero(toy.batch == one), np.flatnonzero(toy.batch == other)
         u, v = (toy.space[m] - toy.space[m].mean(axis=0) for m in (i, j))
         u, v = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (u, v))
         similarity = u @ v.T
-        forth = np.argsort(-similarity, axis=1)[:, :k]
-        back = np.argsort(-similarity, axis=0)[:k]
+        k_i, k_j = (max(min(k, round(max_share * len(m))), 1) for m in (i, j))
+        forth = np.argsort(-similarity, axis=1)[:, :k_j]
+        back = np.argsort(-similarity, axis=0)[:k_i]
         for p in range(len(i)):
             for q in forth[p]:
                 if p in back[:, q]:
@@ -303,10 +307,12 @@ def anchors_of(toy, k=5):
     return found
 
 
-@pytest.mark.parametrize("make", [lambda: MNN(k_anchor=5, p=1.0), lambda: CrossBatchPositive(1.0, k_anchor=5)])
-def test_second_views_start_from_mutual_neighbours_under_their_row_numbers(toy, make):
-    bound = toy.bind(make())
-    anchors = anchors_of(toy)
+@pytest.mark.parametrize(
+    ("augmentation", "max_share"), [(MNN(k_anchor=5, p=1.0), 1.0), (CrossBatchPositive(1.0, 10, min_shared=0), 0.05)]
+)
+def test_second_views_start_from_mutual_neighbours_under_their_row_numbers(toy, augmentation, max_share):
+    bound = toy.bind(augmentation)
+    anchors = anchors_of(toy, augmentation.k_anchor, max_share)
     starts = partners_of(bound, view=1, n_draws=100)[:, 0]
     for cell in range(N_CELLS):
         reached = set(starts[:, cell])
@@ -348,13 +354,13 @@ def test_an_mnn_view_weighs_its_start_against_the_mean_of_what_is_mixed_in(toy, 
 
 @both_paths
 def test_a_cross_batch_positive_is_the_neighbour_itself_in_the_second_view_alone(toy, path):
-    bound = toy.bind(CrossBatchPositive(1.0))
+    bound = toy.bind(CrossBatchPositive(1.0, min_shared=0))
     first, _ = view_of(bound, toy.x, path, view=0)
     second, (step,) = view_of(bound, toy.x, path, view=1)
     assert np.array_equal(first, toy.x)
     expected = np.where(step.applied[:, None], toy.x[step.partners[0]], toy.x)
     assert np.array_equal(second, expected)
-    assert np.array_equal(step.applied, [bool(one) for one in anchors_of(toy).values()])
+    assert np.array_equal(step.applied, [bool(one) for one in anchors_of(toy, 10, 0.05).values()])
 
 
 @both_paths
@@ -410,7 +416,7 @@ def test_refined_pairs_are_fewer_and_purer():
     assert same_type(True).mean() > same_type(False).mean()
 
 
-def test_cells_of_a_kind_that_other_batches_lack_stay_their_own_positives():
+def test_cells_of_a_population_that_other_batches_lack_stay_their_own_positives():
     toy = Toy(n_cells=1200, noise=0.8, spread=1.0)
     here = (toy.batch == "a") | (toy.type != 0)
     space, batch, lonely = toy.space[here], toy.batch[here], toy.type[here] == 0
@@ -421,9 +427,9 @@ def test_cells_of_a_kind_that_other_batches_lack_stay_their_own_positives():
         )[:, 0]
         return (start >= 0).any(axis=0)
 
-    everyone, kin = replaced(min_kinship=0), replaced()
-    assert everyone[lonely].mean() > 0.4 and kin[lonely].mean() < 0.15
-    assert kin[~lonely].mean() > 0.95 * everyone[~lonely].mean()
+    everyone, shared = replaced(min_shared=0), replaced()
+    assert everyone[lonely].mean() > 0.4 and shared[lonely].mean() < 0.15
+    assert shared[~lonely].mean() > 0.9 * everyone[~lonely].mean()
 
 
 @pytest.mark.parametrize("name", ["pbmc_3tech", "kang_ifnb"])
@@ -474,6 +480,22 @@ def test_with_one_batch_cells_borrow_within_it(cls):
             row = neighbors.indices[neighbors.indptr[cell] : neighbors.indptr[cell + 1]]
             assert set(drawn[:, -1, cell]) == set(row)
             assert cls is BBKNN or set(drawn[:, 0, cell]) == {cell}
+
+
+def test_cells_of_large_batches_take_the_positives_of_the_landmark_nearest_to_them():
+    rng = np.random.default_rng(0)
+    kind, batch = rng.integers(6, size=5000), np.repeat(["a", "b"], [4000, 1000])
+    space = 5 * np.eye(6)[kind] + rng.normal(0, 0.5, (5000, 6)) + (batch == "a")[:, None]
+    bound = CrossBatchPositive(1.0).bind(graph.CellSpace(space, batch))
+    landmark = graph.nearest_landmark(space, batch)
+    assert np.unique(landmark[batch == "a"]).size == 2000
+    start = partners_of(bound, 5000, view=1, n_draws=30)[:, 0]
+    for cell in np.flatnonzero(landmark != np.arange(5000))[:200]:
+        own = bound.pairs[(bound.pairs == landmark[cell]).any(axis=1)]
+        assert set(start[:, cell]) <= (set(own.ravel()) - {landmark[cell]} or {-1})
+    some = start[0] >= 0
+    assert some[batch == "a"].mean() > 0.3
+    assert (kind[start[0][some]] == kind[some]).mean() > 0.95
 
 
 def test_with_one_batch_no_second_view_starts_elsewhere():
@@ -556,8 +578,8 @@ def test_any_sizes_give_finite_views_of_known_cells(
         (MNN, {"refresh_every": 0}, "refresh_every"),
         (CrossBatchPositive, {"p": 1.5}, "`p`"),
         (CrossBatchPositive, {"k_anchor": 0}, "k_anchor"),
-        (CrossBatchPositive, {"min_kinship": -0.1}, "`min_kinship` must be at least 0, found -0.1"),
-        (CrossBatchPositive, {"min_kinship": float("nan")}, "`min_kinship`.*found nan"),
+        (CrossBatchPositive, {"min_shared": -0.1}, r"`min_shared` must be in \[0, 1\], found -0.1"),
+        (CrossBatchPositive, {"min_shared": float("nan")}, "`min_shared`.*found nan"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(cls, settings, named):

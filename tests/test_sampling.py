@@ -160,8 +160,8 @@ def test_even_shares_give_batches_the_same_number_of_minibatches_and_no_cell_twi
         BatchSampling(share="even"),
         NeighborSampling(0.5),
         NeighborSampling(0.5, within=BatchSampling(0.5)),
-        BatchSampling(min_kinship=0.9),
-        NeighborSampling(0.5, within=BatchSampling(0.5, "even", min_kinship=0.9)),
+        BatchSampling(min_shared=0.9),
+        NeighborSampling(0.5, within=BatchSampling(0.5, "even", min_shared=0.9)),
     ],
     ids=repr,
 )
@@ -174,7 +174,7 @@ def test_every_epoch_has_the_same_number_of_minibatches_and_a_seed_repeats_it(sa
     assert not all(np.array_equal(a, b) for a, b in zip(epochs[0], epochs[1], strict=True))
 
 
-# Strangers
+# Populations of one batch alone
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +187,10 @@ def lonely():
     return x, batch, kind
 
 
-def test_every_second_stranger_is_a_guest_of_a_batch_that_lacks_its_kind(lonely):
+def test_every_second_cell_of_a_population_of_one_batch_alone_comes_in_minibatches_of_another(lonely):
     x, batch, kind = lonely
     cells = np.random.default_rng(4).permutation(800)
-    sampling = BatchSampling(min_kinship=0.3).bind(graph.CellSpace(x, batch))
+    sampling = BatchSampling(min_shared=0.5).bind(graph.CellSpace(x, batch))
     where = np.zeros((20, 800), dtype=int)  # whose minibatch a cell is in: that of most of the cells
     for seed in range(20):
         minibatches = epoch_of(sampling, batch[cells], cells=cells, seed=seed)
@@ -202,13 +202,36 @@ def test_every_second_stranger_is_a_guest_of_a_batch_that_lacks_its_kind(lonely)
     assert away[:, ~only_here].mean() < 0.05
     visited = where[:, only_here]
     assert 0.15 < (visited == 1).mean() < 0.35 and 0.15 < (visited == 2).mean() < 0.35
-    # Each is now at home and now with its one host.
+    # Each is now at home and now with the same other batch.
     at_home = ~away[:, only_here]
     assert (at_home.mean(axis=0) > 0.1).all() and (at_home.mean(axis=0) < 0.9).all()
     assert all(np.unique(column[column != 0]).size == 1 for column in visited.T)
 
 
-def test_without_strangers_batches_keep_to_themselves(lonely):
+def test_a_population_of_two_batches_of_three_stays_with_its_own(lonely):
+    x, batch, kind = lonely
+    both = np.vstack([x, x[kind == 3] + x[batch == 1].mean(axis=0) - x[batch == 0].mean(axis=0)])
+    batches = np.concatenate([batch, np.ones(80, dtype=int)])
+    sampling = BatchSampling(min_shared=0.5).bind(graph.CellSpace(both, batches))
+    parts = epoch_of(sampling, batches, cells=np.arange(880))
+    assert sum((batches[part] != np.bincount(batches[part]).argmax()).sum() for part in parts) < 40
+
+
+def test_batches_within_batches_share_minibatches_and_populations_go_to_one_of_them(lonely):
+    x, batch, kind = lonely
+    inner = batch * 2 + np.arange(800) % 2
+    bound = BatchSampling(min_shared=0.5).bind(graph.CellSpace(x, batch, inner))
+    where = set()
+    for seed in range(5):
+        for part in epoch_of(bound, inner, cells=np.arange(800), seed=seed):
+            here = np.bincount(inner[part]).argmax()
+            away = part[inner[part] != here]
+            assert (inner[part] == here).mean() > 0.5 and np.isin(kind[away], 3).sum() >= away.size - 3
+            where |= {int(here)} if away.size else set()
+    assert where == {2, 3, 4, 5}  # those of the two batches that lack the kind
+
+
+def test_batches_keep_to_themselves_unless_populations_are_asked_for(lonely):
     x, batch, _ = lonely
     assert not BatchSampling().needs_neighbors
     plain, bound = (
@@ -218,16 +241,16 @@ def test_without_strangers_batches_keep_to_themselves(lonely):
     assert all(np.array_equal(a, b) for a, b in zip(plain, bound, strict=True))
 
 
-def test_refreshed_neighbours_leave_the_strangers_as_they_are(lonely):
+def test_refreshed_neighbours_leave_the_populations_as_they_are(lonely):
     x, batch, _ = lonely
-    bound = NeighborSampling(0.5, k=5, within=BatchSampling(min_kinship=0.3)).bind(graph.CellSpace(x, batch))
+    bound = NeighborSampling(0.5, k=5, within=BatchSampling(min_shared=0.5)).bind(graph.CellSpace(x, batch))
     refreshed = bound.refresh(np.random.default_rng(5).normal(size=(800, 8)))
 
-    def guests(sampling):
+    def away(sampling):
         minibatches = epoch_of(sampling, batch, cells=np.arange(800))
         return {cell for part in minibatches for cell in part if batch[cell] != np.bincount(batch[part]).argmax()}
 
-    assert guests(refreshed) == guests(bound) and len(guests(bound)) > 30
+    assert away(refreshed) == away(bound) and len(away(bound)) > 30
     assert not np.array_equal(refreshed._neighbors, bound._neighbors)
 
 
@@ -269,7 +292,7 @@ def test_neighbours_among_cells_that_come_several_times(batch, space):
     assert all(np.unique(part).size == part.size for part in minibatches)
 
 
-@pytest.mark.parametrize("sampling", [NeighborSampling(), BatchSampling(min_kinship=0.3)], ids=repr)
+@pytest.mark.parametrize("sampling", [NeighborSampling(), BatchSampling(min_shared=0.5)], ids=repr)
 def test_what_needs_neighbours_must_be_bound_first(sampling, batch):
     assert sampling.needs_neighbors
     with pytest.raises(ValueError, match="bind"):
@@ -431,11 +454,11 @@ def test_two_real_processes_take_a_share_each(tmp_path, batch, space):
     p_intra=st.floats(0, 1),
     p_knn=st.none() | st.floats(0, 1),
     even=st.booleans(),
-    strangers=st.sampled_from([0.0, 0.5, 100.0]),
+    min_shared=st.sampled_from([0.0, 0.5, 1.0]),
     seed=st.integers(0, 1000),
 )
 def test_no_cell_is_lost_or_alone_whatever_the_sizes(
-    n_cells, lone_batches, n_batches, batch_size, p_intra, p_knn, even, strangers, seed
+    n_cells, lone_batches, n_batches, batch_size, p_intra, p_knn, even, min_shared, seed
 ):
     rng = np.random.default_rng(seed)
     batch = rng.integers(n_batches, size=n_cells)
@@ -443,7 +466,7 @@ def test_no_cell_is_lost_or_alone_whatever_the_sizes(
     cells = rng.permutation(2 * n_cells)[:n_cells]
     everywhere = np.zeros(2 * n_cells, dtype=int)
     everywhere[cells] = batch
-    sampling = BatchSampling(p_intra, "even" if even else "proportional", strangers)
+    sampling = BatchSampling(p_intra, "even" if even else "proportional", min_shared)
     if p_knn is not None:
         sampling = NeighborSampling(p_knn, within=sampling)
     sampling = sampling.bind(graph.CellSpace(rng.normal(size=(2 * n_cells, 3)), everywhere))
@@ -482,8 +505,8 @@ def test_names_and_mappings_say_the_same_as_objects():
         ({}, ValueError, "must name one of"),
         ({"batch": {"p_intra": 1.5}}, ValueError, "p_intra"),
         ({"batch": {"share": "odd"}}, ValueError, "share"),
-        ({"batch": {"min_kinship": -0.1}}, ValueError, "`min_kinship` must be at least 0, found -0.1"),
-        ({"batch": {"min_kinship": float("nan")}}, ValueError, "`min_kinship`.*found nan"),
+        ({"batch": {"min_shared": -0.1}}, ValueError, r"`min_shared` must be in \[0, 1\], found -0.1"),
+        ({"batch": {"min_shared": float("nan")}}, ValueError, "`min_shared`.*found nan"),
         ({"neighbor": {"p_knn": -0.1}}, ValueError, "p_knn"),
         ({"neighbor": {"k": 0}}, ValueError, "`k`"),
         ({"neighbor": {"refresh_every": 0}}, ValueError, "refresh_every"),

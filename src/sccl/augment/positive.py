@@ -11,6 +11,8 @@ import numpy as np
 from sccl import graph
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
 from sccl.augment.neighbors import check_counts, draw_neighbor, only_from, require
+from sccl.graph.compared import MOST_OTHERS
+from sccl.graph.landmarks import MOST_LANDMARKS
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from sccl.graph import CellSpace
 
 REPLACE = 5
+
+# Among few cells many are near for want of nearer ones.
+MAX_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,16 @@ class CrossBatchPositive(Augmentation):
     p
         Chance that the second view of a cell starts from its neighbour, in ``[0, 1]``.
     k_anchor
-        Nearest neighbours that two cells must be among, both ways, to be mutual.
-    min_kinship
-        Pairs with a cell that has less kinship than this with the other's batch do not count, see
-        :func:`sccl.graph.batch_kinship`: cells of a kind that the other batch lacks keep to themselves. At least 0, and
-        0 takes all.
+        Nearest neighbours that two cells must be among, both ways, to be mutual; but no more than a twentieth of a batch.
+    min_shared
+        Pairs count only where both batches hold the population: each cell's surroundings must be matched in the other's batch
+        at least so often as theirs are, see :func:`sccl.graph.shared_populations`. In ``[0, 1]``, and 0 takes all pairs.
+
+    Notes
+    -----
+    Of a batch with more than 2000 cells so many, its landmarks, have pairs of their own; the others take those of the landmark
+    nearest to them. Each batch is paired with eight others at most. So the cost grows with the cells and with the batches, and
+    with the square of neither.
 
     References
     ----------
@@ -45,26 +55,33 @@ class CrossBatchPositive(Augmentation):
     """
 
     p: float = 0.5
-    k_anchor: int = 5
-    min_kinship: float = 0.3
+    k_anchor: int = 10
+    min_shared: float = 0.5
 
     needs_neighbors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "p")
+        check_unit_interval(self, "p", "min_shared")
         check_counts(self, "k_anchor")
-        if not self.min_kinship >= 0:
-            raise ValueError(f"CrossBatchPositive: `min_kinship` must be at least 0, found {self.min_kinship!r}.")
 
     def bind(self, space: CellSpace) -> Self:
-        """Find the mutual nearest neighbours of every two batches, and leave out those without kinship."""
-        pairs = graph.mutual_nearest_neighbors(space.embedding_nd, space.batch, k=self.k_anchor)
-        if self.min_kinship:
-            kin_p2 = space.kinship_nb[pairs, space.codes[pairs[:, ::-1]]]
-            pairs = pairs[(kin_p2 >= self.min_kinship).all(axis=1)]
+        """Find the mutual nearest neighbours of every two batches, and leave out those of populations that one lacks."""
+        pairs = graph.mutual_nearest_neighbors(
+            space.embedding_nd,
+            space.batch,
+            k=self.k_anchor,
+            max_share=MAX_SHARE,
+            n_landmarks=MOST_LANDMARKS,
+            n_others=MOST_OTHERS,
+        )
+        if self.min_shared:
+            batch_p2 = space.codes[pairs]
+            is_shared = [space.shared.matched(pairs[:, one], batch_p2[:, 1 - one]) >= self.min_shared for one in (0, 1)]
+            pairs = pairs[np.logical_and(*is_shared)]
         bound = copy(self)
         object.__setattr__(bound, "_pairs", pairs)
         object.__setattr__(bound, "_anchors", graph.pairs_as_graph(pairs, len(space.codes)))
+        object.__setattr__(bound, "_landmark", graph.nearest_landmark(space.embedding_nd, space.batch))
         return bound
 
     @property
@@ -84,10 +101,10 @@ class CrossBatchPositive(Augmentation):
 
     def partners(self, cells: np.ndarray, keys: np.ndarray, *, view: int, pool: np.ndarray) -> np.ndarray:
         """Choose a random one of each cell's mutual nearest neighbours, for the second view."""
-        anchors = require(self, "_anchors")
+        anchors, landmark = require(self, "_anchors"), require(self, "_landmark")
         if view == 0:
             return np.full((1, cells.size), -1)
-        return only_from(pool, draw_neighbor(anchors, cells, keys), anchors.degrees.size)[None]
+        return only_from(pool, draw_neighbor(anchors, landmark[cells], keys), anchors.degrees.size)[None]
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Put the neighbours in the cells' place."""

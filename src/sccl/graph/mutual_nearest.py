@@ -1,15 +1,16 @@
 """Pairs of cells of two batches that are among each other's nearest: anchors between batches."""
 
-from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
 
+from sccl.graph.compared import compared_batches, each_two
 from sccl.graph.inputs import as_codes, as_matrix
+from sccl.graph.landmarks import choose_landmarks
 from sccl.graph.refine import refine_pairs
 from sccl.graph.search import Method, Metric, Search
 from sccl.graph.spaces import cca, centered
-from sccl.inputs import as_count, check_choice
+from sccl.inputs import as_count, as_real, check_choice
 
 Space = Literal["centered", "cca", "given"]
 
@@ -19,6 +20,9 @@ def mutual_nearest_neighbors(
     batches: Any,
     *,
     k: int = 5,
+    max_share: float | None = None,
+    n_landmarks: int | None = None,
+    n_others: int | None = None,
     metric: Metric = "cosine",
     space: Space = "centered",
     n_comps: int = 20,
@@ -43,6 +47,14 @@ def mutual_nearest_neighbors(
         Label of each cell's batch, shape (n_cells,).
     k
         Neighbours looked at in each direction, at least 1.
+    max_share
+        Look at no more than this share of the other batch's cells, in (0, 1], but at one: among few cells many are near for
+        want of nearer ones. None: `k`, whatever the size of the batch.
+    n_landmarks
+        Look for pairs among so many cells of each batch, drawn at random, at most; see `nearest_landmark` for the others.
+        None: among all.
+    n_others
+        Compare each batch with so many others at most, see `compared_batches`. None: with all.
     metric
         As in `knn`.
     space
@@ -85,13 +97,19 @@ def mutual_nearest_neighbors(
         raise ValueError(f"`features` has {len(original)} rows and `x` has {len(cells)}; they must agree.")
     if k_filter is not None:
         k_filter = as_count(k_filter, "k_filter")
+    if max_share is not None:
+        as_real(max_share, "max_share", "(0, 1]")
+    if n_landmarks is not None:
+        as_count(n_landmarks, "n_landmarks")
     codes, n_batches = as_codes(batches, len(cells))
-    members = [np.flatnonzero(codes == batch) for batch in range(n_batches)]
+    members = choose_landmarks(codes, n_batches, len(cells) if n_landmarks is None else n_landmarks, seed=seed)
+    others_bo = compared_batches(n_batches, n_others=max(n_batches, 2) if n_others is None else n_others, seed=seed)
 
     found = [np.empty((0, 2), dtype=np.int32)]
-    for first, second in combinations(members, 2):
+    for a, b in each_two(others_bo):
+        first, second = members[a], members[b]
         z1, z2 = _compare(cells[first], cells[second], space, n_comps)
-        pairs = _mutual(z1, z2, k, search)
+        pairs = _mutual(z1, z2, _at_most(k, max_share, len(first)), _at_most(k, max_share, len(second)), search)
         if k_filter is not None:
             pairs = pairs[_among_nearest(original[first], original[second], pairs, k_filter, search)]
         if refine:
@@ -108,10 +126,14 @@ def _compare(x1: np.ndarray, x2: np.ndarray, space: Space, n_comps: int) -> tupl
     return centered(x1, x2) if space == "centered" else cca(x1, x2, n_comps=n_comps)
 
 
-def _mutual(x1: np.ndarray, x2: np.ndarray, k: int, search: Search) -> np.ndarray:
-    """Positions (in `x1`, in `x2`) of the pairs that choose each other."""
-    chosen_by_1, _ = search.nearest(x1, x2, k)
-    chosen_by_2, _ = search.nearest(x2, x1, k)
+def _at_most(k: int, max_share: float | None, n_cells: int) -> int:
+    return k if max_share is None else max(min(k, round(max_share * n_cells)), 1)
+
+
+def _mutual(x1: np.ndarray, x2: np.ndarray, k1: int, k2: int, search: Search) -> np.ndarray:
+    """Positions (in `x1`, in `x2`) of the pairs that are among each other's `k1` (of `x1`) and `k2` nearest."""
+    chosen_by_1, _ = search.nearest(x1, x2, k2)
+    chosen_by_2, _ = search.nearest(x2, x1, k1)
     row1, column1 = np.nonzero(chosen_by_1 >= 0)
     row2, column2 = np.nonzero(chosen_by_2 >= 0)
     forth = row1 * len(x2) + chosen_by_1[row1, column1]

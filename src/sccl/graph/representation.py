@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 # The square of what is larger does not fit float32.
 LARGEST = 1e18
+# The axes of so many cells are those of all; the others are projected onto them.
+MOST_FITTED = 20_000
 
 
 def representation(adata: "AnnData", *, use_rep: str | None = None, n_comps: int = 50, seed: int = 0) -> np.ndarray:
     """Take a stored representation of the cells, or compute principal components of ``adata.X``.
 
-    Nothing is written to `adata`. A sparse ``adata.X`` stays sparse.
+    Nothing is written to `adata`. A sparse ``adata.X`` stays sparse. Of more than 20 000 cells a random part determines the
+    components, onto which all are projected.
 
     Parameters
     ----------
@@ -31,7 +34,7 @@ def representation(adata: "AnnData", *, use_rep: str | None = None, n_comps: int
     n_comps
         Principal components, at least 1; clipped to one less than the number of cells or of genes.
     seed
-        Seed of the solver's start. Equal seeds give equal results.
+        Seed of the solver's start, and of the choice of cells. Equal seeds give equal results.
 
     Returns
     -------
@@ -73,4 +76,9 @@ def _principal_components(x: np.ndarray | sparse.spmatrix, n_comps: int, seed: i
     if abs(x.max(axis=0) - x.min(axis=0)).sum() == 0:  # all cells are equal: the solver has nothing to start from
         return np.zeros((x.shape[0], n_comps), dtype=np.float32)
     solver = PCA(n_comps, svd_solver="arpack", random_state=seed)
-    return np.ascontiguousarray(solver.fit_transform(x), dtype=np.float32)
+    if x.shape[0] <= MOST_FITTED:
+        return np.ascontiguousarray(solver.fit_transform(x), dtype=np.float32)
+    rng = np.random.default_rng(seed)
+    solver.fit(x[np.sort(rng.choice(x.shape[0], MOST_FITTED, replace=False))])
+    axes_dg = solver.components_.astype(np.float32)
+    return np.ascontiguousarray(x @ axes_dg.T - axes_dg @ solver.mean_.astype(np.float32), dtype=np.float32)

@@ -6,7 +6,9 @@ import numpy as np
 
 from sccl import graph
 from sccl.graph.exact import directions
-from sccl.graph.witnesses import FEWEST_CELLS
+from sccl.mapping.chosen_back import chosen_back
+from sccl.mapping.displacement import displacement
+from sccl.mapping.sides import FEWEST_CELLS
 from sccl.mapping.whiten import whitening
 
 # Few are chosen: in this space batches differ less, and rare labels are to be found.
@@ -58,9 +60,9 @@ def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np
 
     On expression, for an encoder may not see by what a kind that it never met differs: on principal components, centred
     for reference and query, and on the two's shared directions (canonical correlation), both scaled so that cells of one
-    label vary alike in all directions (see :func:`sccl.graph.chosen_back`). Where the reference has a related kind, that
+    label vary alike in all directions (see :func:`sccl.mapping.chosen_back.chosen_back`). Where the reference has a related kind, that
     one chooses a cell for want of a better; so in the second score the first is divided by the square of the distance,
-    where that is more than usual, in the scaled components (see :func:`sccl.graph.displacement`).
+    where that is more than usual, in the scaled components (see :func:`sccl.mapping.displacement.displacement`).
 
     Parameters
     ----------
@@ -83,8 +85,8 @@ def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np
     shared = _scaled(*graph.cca(p_ref, p_query, n_comps=p_ref.shape[1]), codes)
     both = (np.hstack([directions(part) for part in parts]) for parts in zip(alone, shared, strict=True))
     everybody = max(len(p_ref), len(p_query))  # the caller has drawn from what is larger, so that rare labels are there
-    back = graph.chosen_back(*both, share=SHARE, n_witnesses=everybody)
-    far = graph.displacement(*alone, metric="euclidean")
+    back = chosen_back(*both, share=SHARE, n_landmarks=everybody)
+    far = displacement(*alone, metric="euclidean")
     return np.column_stack([back, back / np.maximum(far, 1) ** 2])
 
 

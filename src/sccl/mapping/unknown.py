@@ -9,10 +9,10 @@ from anndata import AnnData
 from scipy import sparse
 
 from sccl import graph
-from sccl.graph.witnesses import FEWEST_CELLS
 from sccl.mapping.distance import is_far
 from sccl.mapping.reciprocity import reciprocity, usual_scores
 from sccl.mapping.settle import settle
+from sccl.mapping.sides import FEWEST_CELLS
 from sccl.mapping.spread import spread
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class CLModel(ReferenceModel):
     """Contrastive model of single cells; as it stands the recommended recipe.
 
-    That is SimCLR, half of whose positives are mutual nearest neighbours of other batches (of kinds that both batches
-    seem to hold), masked, on minibatches of one experimental batch each: what two batches agree on attracts, and contrasts
-    cannot use the batch effect. Only cells of kinds that a batch seems to lack are its guests, so that they stay apart
-    (:class:`sccl.dataloaders.BatchSampling`). Afterwards each axis of the embedding is scaled by how well those neighbours
-    agree on it (:class:`sccl.module.Readout`).
+    That is SimCLR, half of whose positives are mutual nearest neighbours in other batches (of populations that both batches
+    hold), masked, on minibatches of one experimental batch each: what two batches agree on attracts, and contrasts cannot use
+    the batch effect. Only cells of a population that is one batch's alone also come in minibatches of others, so that they
+    stay apart (:class:`sccl.dataloaders.BatchSampling`). Afterwards each axis of the embedding is scaled by how well those
+    neighbours agree on it (:class:`sccl.module.Readout`).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class CLModel(ReferenceModel):
     _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
     _architecture_defaults: ClassVar[dict[str, Any]] = {"temperature": 0.4}
     _augmentation: ClassVar[str | dict[str, Any]] = "cross_batch"
-    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"min_kinship": 0.3}}
+    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"min_shared": 0.5}}
     _train_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "lr": 5e-3,

@@ -82,9 +82,9 @@ class LearningModel(EmbeddingModel):
             model's documentation names no other. Where it takes positives from other batches, they determine the readout.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
-            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_kinship": 0.3}}``, if the model's
+            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_shared": 0.5}}``, if the model's
             documentation names no other: with minibatches of one experimental batch, contrasts cannot use the batch effect,
-            and guests are those of which a batch seems to have none.
+            and populations of one batch alone are contrasted with other batches, too.
         use_rep
             Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
             principal components.
@@ -143,7 +143,7 @@ class LearningModel(EmbeddingModel):
         splitter = self._split(asked, views, minibatches)
         self._fit(asked, splitter, views, minibatches, accelerator=accelerator, devices=devices)
         if self._may_move:
-            self._fit_readout(views.pairs, batch, splitter.train_idx)
+            self._fit_readout(views.pairs, splitter.train_idx)
         self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
 
     def _bind(self, augmentation: Any, sampling: Any, use_rep: str | None) -> tuple[Compose, Sampling, np.ndarray]:
@@ -216,7 +216,7 @@ class LearningModel(EmbeddingModel):
         """What was logged in training: for each metric a float column, indexed by epoch. None before training."""
         return None if self.history_ is None else clean_history(self.history_)
 
-    def _fit_readout(self, pairs: np.ndarray, batch: np.ndarray, cells: np.ndarray) -> None:
+    def _fit_readout(self, pairs: np.ndarray, cells: np.ndarray) -> None:
         cells = np.sort(cells)
         pairs = pairs[np.isin(pairs, cells).all(axis=1)]
         if len(pairs) > MAX_PAIRS:
@@ -224,7 +224,7 @@ class LearningModel(EmbeddingModel):
             pairs = pairs[np.sort(drawn.numpy())]
         if len(pairs):
             h_nd = self._embed(RowReader(self._expression()), cells)
-            self.module.readout.fit(h_nd, np.searchsorted(cells, pairs), batch[cells])
+            self.module.readout.fit(h_nd, np.searchsorted(cells, pairs))
 
     def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
         if use_rep is not None:

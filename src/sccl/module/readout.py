@@ -11,9 +11,6 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
-# What a group of cells has in common does not average out as noise does: it counts like this many cells.
-GROUP_SIZE = 100
-
 
 class Readout(nn.Module):
     """Rotate and scale representations; the identity until :meth:`fit`.
@@ -45,26 +42,25 @@ class Readout(nn.Module):
         self.mean_d.zero_()
         nn.init.eye_(self.weight_dd)
 
-    def fit(self, h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> None:
+    def fit(self, h_nd: np.ndarray, pairs: np.ndarray) -> None:
         """Learn from pairs; where they say nothing (see :func:`reliable_axes`) nothing changes.
 
         Parameters
         ----------
-        h_nd, pairs, batch
+        h_nd, pairs
             See :func:`reliable_axes`.
         """
-        weight_dd = reliable_axes(h_nd, pairs, batch)
+        weight_dd = reliable_axes(h_nd, pairs)
         if weight_dd is not None:
             self.mean_d.copy_(torch.from_numpy(h_nd.mean(axis=0)))
             self.weight_dd.copy_(torch.from_numpy(weight_dd))
 
 
-def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> np.ndarray | None:
+def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray) -> np.ndarray | None:
     """Return the axes on which pairs of cells of one kind differ least, compared with all cells.
 
-    On each axis pairs vary by 1 and all cells by λ; its reliability is ρ = 1 - 1/λ (0 where λ < 1), and it is scaled by ρ².
-    The mean difference of the pairs of two batches is what is left of the batch effect. In groups of cells it does not
-    average out as noise does, so that its square is counted once for each pair, up to a hundred times.
+    On each axis pairs vary by 1 and all cells by λ; its reliability is ρ = 1 - 1/λ (0 where λ < 1). It is scaled by ρ² λ^-¼,
+    so that cells vary by ρ⁴ √λ: the best axes count most, and the very best do not count alone.
 
     Parameters
     ----------
@@ -72,8 +68,6 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> np.
         Representations, cells × dimensions.
     pairs
         Row numbers of cells that are held to be of one kind, ``(n_pairs, 2)``.
-    batch
-        Batch of each cell as a number, shape ``(n_cells,)``.
 
     Returns
     -------
@@ -91,21 +85,14 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, batch: np.ndarray) -> np.
 
     if len(pairs) < h_nd.shape[1]:
         return None
-    # each pair from the batch with the smaller number to the other one
-    first, second = np.where((batch[pairs[:, 0]] > batch[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs).T
     h_nd = h_nd.astype(np.float64)
-    difference_pd = (h_nd[first] - h_nd[second]) / np.sqrt(2)
+    difference_pd = (h_nd[pairs[:, 0]] - h_nd[pairs[:, 1]]) / np.sqrt(2)
     if not difference_pd.any():
         return None
     within_dd, _ = ledoit_wolf(difference_pd, assume_centered=True)
-    _, group = np.unique(np.column_stack([batch[first], batch[second]]), axis=0, return_inverse=True)
-    n_g = np.bincount(group)
-    sum_gd = np.zeros((n_g.size, h_nd.shape[1]))
-    np.add.at(sum_gd, group, difference_pd)
-    shift_gd = sum_gd / n_g[:, None]
-    within_dd += (shift_gd * (n_g * np.minimum(n_g, GROUP_SIZE) / len(pairs))[:, None]).T @ shift_gd
     variance_d, axes_dd = eigh(np.cov(h_nd.T), within_dd)
-    reliability_d = 1 - 1 / np.maximum(variance_d, 1)
+    variance_d = np.maximum(variance_d, 1)
+    reliability_d = 1 - 1 / variance_d
     if not reliability_d.any():
         return None
-    return np.ascontiguousarray((axes_dd * reliability_d**2)[:, ::-1])
+    return np.ascontiguousarray((axes_dd * reliability_d**2 * variance_d**-0.25)[:, ::-1])

@@ -23,9 +23,9 @@ SMALLEST_POOL = 16
 class BatchSampling(Sampling):
     """Minibatches from a single experimental batch, so that contrasts cannot use the batch effect.
 
-    Alone these spread each batch over the whole space, also to where another batch has a kind of cells that this one lacks.
-    Where there are strangers, every second one is the guest of a batch that lacks its kind: it is contrasted with
-    that batch's cells, and what tells them apart is not the batch effect alone.
+    Alone these spread each batch over the whole space, also to where another batch has a population that this one lacks.
+    Cells of a population that is their batch's alone are therefore contrasted with other batches, too: every second time they
+    come in a minibatch of a batch without it, and what tells them apart there is not the batch effect alone.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ class BatchSampling(Sampling):
     share
         ``"proportional"``: every cell comes once per epoch. ``"even"``: every batch gets the same number of minibatches,
         about as many altogether; cells of small batches come several times and those of large ones not in every epoch.
-    min_kinship
-        A cell that has less kinship than this with another batch is a stranger to it (see :func:`sccl.graph.batch_kinship`).
-        Each has one host among the batches that it is a stranger to; half of the cells of a batch that have the same host,
-        drawn anew in each epoch, count as the host's. At least 0, and 0 knows no strangers.
+    min_shared
+        A cell's population is its batch's alone if its surroundings are matched less than this in other batches, on average
+        over those compared (see :func:`sccl.graph.shared_populations`). Half of such cells, drawn anew in each epoch, come in
+        minibatches of another batch, always the same, in which they are matched less than this. In ``[0, 1]``; 0: none do.
 
     References
     ----------
@@ -48,37 +48,43 @@ class BatchSampling(Sampling):
 
     p_intra: float = 1.0
     share: Share = "proportional"
-    min_kinship: float = 0.0
+    min_shared: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.p_intra <= 1:
             raise ValueError(f"BatchSampling: `p_intra` must be in [0, 1], found {self.p_intra!r}.")
         if self.share not in get_args(Share):
             raise ValueError(f"BatchSampling: `share` must be one of {get_args(Share)}, found {self.share!r}.")
-        if not self.min_kinship >= 0:
-            raise ValueError(f"BatchSampling: `min_kinship` must be at least 0, found {self.min_kinship!r}.")
+        if not 0 <= self.min_shared <= 1:
+            raise ValueError(f"BatchSampling: `min_shared` must be in [0, 1], found {self.min_shared!r}.")
 
     @property
     def needs_neighbors(self) -> bool:
-        """If there are strangers."""
-        return self.min_kinship > 0
+        """If it must know which populations are one batch's alone."""
+        return self.min_shared > 0
 
     def bind(self, space: CellSpace) -> Self:
-        """Find the strangers, and a host for each."""
-        if not self.min_kinship:
+        """Find the cells whose population is their batch's alone, and for each another batch to be contrasted with."""
+        if not self.min_shared:
             return self
-        lacks = space.kinship_nb < self.min_kinship
-        chosen = (np.random.default_rng(0).random(lacks.shape) * lacks).argmax(axis=1)
+        shared, other = space.shared, space.inner.copy()
+        alone = np.flatnonzero(shared.mean_matched < self.min_shared)
+        if alone.size:
+            rng = np.random.default_rng(0)
+            lacks = shared.matched_no[alone] < self.min_shared
+            lacking = shared.others_bo[shared.codes[alone], (rng.random(lacks.shape) * lacks).argmax(axis=1)]
+            within = [np.unique(space.inner[space.codes == code]) for code in range(space.n_batches)]
+            other[alone] = [rng.choice(within[code]) for code in lacking]
         bound = copy(self)
-        object.__setattr__(bound, "_host", np.where(lacks.any(axis=1), np.unique(space.batch)[chosen], space.batch))
+        object.__setattr__(bound, "_other", other)
         return bound
 
     def pools(
         self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
         """Return a pool per batch and one of all that are mixed."""
-        if self.min_kinship:
-            batch = self._with_guests(cells, batch, rng)
+        if self.min_shared:
+            batch = self._joined(cells, batch, rng)
         own, mixed = [], []
         for name in np.unique(batch):
             members = rng.permutation(cells[batch == name])
@@ -95,16 +101,16 @@ class BatchSampling(Sampling):
             return [np.append(pools[0], rest), *pools[1:]]
         return [*pools, rest] if rest.size else pools
 
-    def _with_guests(self, cells: np.ndarray, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Whose minibatches the cells join: numbers stay the same in every epoch, whoever the guests are."""
-        if not hasattr(self, "_host"):
+    def _joined(self, cells: np.ndarray, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Whose minibatches the cells come in: their numbers are the same in every epoch, whichever cells they are."""
+        if not hasattr(self, "_other"):
             raise ValueError(
-                "BatchSampling does not know the strangers yet: call `bind(CellSpace(embedding, batch))` first."
+                "BatchSampling does not know the cells' populations yet: call `bind(CellSpace(embedding, batch))` first."
             )
-        host, joined = self._host[cells], batch.copy()
-        for home, other in np.unique(np.column_stack([batch, host]), axis=0):
-            members = np.flatnonzero((batch == home) & (host == other))
-            joined[rng.permutation(members)[: members.size // 2]] = other
+        other, joined = self._other[cells], batch.copy()
+        for home, away in np.unique(np.column_stack([batch, other]), axis=0):
+            members = np.flatnonzero((batch == home) & (other == away))
+            joined[rng.permutation(members)[: members.size // 2]] = away
         return joined
 
 

@@ -41,7 +41,7 @@ def as_sampling(sampling: Sampling | str | Mapping[str, Any] | None) -> Sampling
     Examples
     --------
     >>> as_sampling("batch+neighbor").within
-    BatchSampling(p_intra=1.0, share='proportional', min_kinship=0.0)
+    BatchSampling(p_intra=1.0, share='proportional', min_shared=0.0)
     """
     if sampling is None:
         return UniformSampling()

@@ -1,4 +1,4 @@
-"""One of the sides that are compared: its cells, a part of them that stands for all, and averages of these."""
+"""One of the sides that are compared: its cells, the landmarks that stand for all, and averages of these."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,52 +27,52 @@ class Side:
     """Cells of one batch, with what is the same whatever they are compared with: each of it is computed once."""
 
     cells: np.ndarray
-    n_witnesses: int
+    n_landmarks: int
     search: Search
 
     @cached_property
     def drawn(self) -> np.ndarray:
-        """Row numbers of the witnesses."""
-        if len(self.cells) <= self.n_witnesses:
+        """Row numbers of the landmarks."""
+        if len(self.cells) <= self.n_landmarks:
             return np.arange(len(self.cells))
         rng = np.random.default_rng(self.search.seed)
-        return np.sort(rng.choice(len(self.cells), self.n_witnesses, replace=False))
+        return np.sort(rng.choice(len(self.cells), self.n_landmarks, replace=False))
 
     @cached_property
-    def witnesses(self) -> np.ndarray:
+    def landmarks(self) -> np.ndarray:
         """Those who choose and are chosen."""
         return self.cells[self.drawn]
 
     @property
     def n_smoothed(self) -> int:
-        """How many witnesses a cell is judged together with."""
+        """How many landmarks a cell is judged together with."""
         return share_of(self.drawn, SMOOTHED, FEWEST_SMOOTHED)
 
     @cached_property
     def near(self) -> np.ndarray:
-        """The witnesses nearest to each cell."""
-        nearest, _ = self.search.nearest(self.cells, self.witnesses, self.n_smoothed)
+        """The landmarks nearest to each cell."""
+        nearest, _ = self.search.nearest(self.cells, self.landmarks, self.n_smoothed)
         return nearest
 
     @cached_property
     def averages(self) -> np.ndarray:
         """Of each witness and those nearest to it."""
-        return mean_over(self.witnesses, self.near[self.drawn])
+        return mean_over(self.landmarks, self.near[self.drawn])
 
     @cached_property
     def around(self) -> np.ndarray:
-        """Which averages are the surroundings of each, bool: as many bytes as comparisons, which is why few witnesses do."""
+        """Which averages are the surroundings of each, bool: as many bytes as comparisons, which is why few landmarks do."""
         near, far = factors(self.averages, self.averages, "euclidean")
         nearness = near @ far.T
         k = share_of(nearness, SURROUNDINGS, 1)
         return nearness >= -np.partition(-nearness, k - 1, axis=1)[:, k - 1 : k]
 
 
-def as_sides(cells: Iterable[np.ndarray], *, metric: Metric, n_witnesses: int, n_jobs: int, seed: int) -> list[Side]:
+def as_sides(cells: Iterable[np.ndarray], *, metric: Metric, n_landmarks: int, n_jobs: int, seed: int) -> list[Side]:
     """Return a side for each of the arrays, all compared alike."""
     search = Search(metric=metric, method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
-    n_witnesses = as_count(n_witnesses, "n_witnesses")
-    return [Side(part, n_witnesses, search) for part in cells]
+    n_landmarks = as_count(n_landmarks, "n_landmarks")
+    return [Side(part, n_landmarks, search) for part in cells]
 
 
 def as_comparable(x_ref: Any, x_query: Any) -> tuple[np.ndarray, np.ndarray]:

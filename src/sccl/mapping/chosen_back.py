@@ -6,7 +6,7 @@ import numpy as np
 
 from sccl.graph.averages import mean_over
 from sccl.graph.search import Metric
-from sccl.graph.witnesses import Side, as_comparable, as_sides, share_of
+from sccl.mapping.sides import Side, as_comparable, as_sides, share_of
 
 # At least so many cells are chosen.
 FEWEST_NEIGHBORS = 10
@@ -18,7 +18,7 @@ def chosen_back(
     *,
     share: float = 0.03,
     metric: Metric = "cosine",
-    n_witnesses: int = 2000,
+    n_landmarks: int = 2000,
     n_jobs: int = -1,
     seed: int = 0,
 ) -> np.ndarray:
@@ -33,19 +33,19 @@ def chosen_back(
     ----------
     x_ref, x_query
         Cells, dense, shapes (n_ref, n_dims) and (n_query, n_dims), in a space in which the two can be compared: see
-        `centered` and `cca`.
+        `sccl.graph.centered` and `sccl.graph.cca`.
     share
         How many are chosen, as a share of the cells there are, in (0, 1]; at least 10. More show better how the batches
         differ, and kinds that are rarer than this seem to be missing.
     metric
-        As in `knn`.
-    n_witnesses
+        As in `sccl.graph.knn`.
+    n_landmarks
         Cells of each, at least 1, among which is chosen: a random part if there are more. The others are judged by the
-        witnesses nearest to them.
+        landmarks nearest to them.
     n_jobs
-        As in `knn`.
+        As in `sccl.graph.knn`.
     seed
-        Of the choice of witnesses.
+        Of the choice of landmarks.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def chosen_back(
     """
     check_share(share)
     ref, query = as_sides(
-        as_comparable(x_ref, x_query), metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed
+        as_comparable(x_ref, x_query), metric=metric, n_landmarks=n_landmarks, n_jobs=n_jobs, seed=seed
     )
     return how_often(query, choices(query, ref, share), choices(ref, query, share))
 
@@ -75,13 +75,13 @@ def check_share(share: float) -> None:
 
 
 def choices(choosers: Side, chosen: Side, share: float) -> np.ndarray:
-    """Return the witnesses of one side, a `share` of them, that each of the other's chooses."""
-    k = share_of(chosen.witnesses, share, FEWEST_NEIGHBORS)
-    return choosers.search.choose(choosers.witnesses, chosen.witnesses, k)
+    """Return the landmarks of one side, a `share` of them, that each of the other's chooses."""
+    k = share_of(chosen.landmarks, share, FEWEST_NEIGHBORS)
+    return choosers.search.choose(choosers.landmarks, chosen.landmarks, k)
 
 
 def how_often(query: Side, chosen_ref: np.ndarray, chosen_query: np.ndarray) -> np.ndarray:
-    """Score the cells of the query, given what its witnesses choose and what the reference's do."""
-    counts = np.bincount(chosen_query.ravel(), minlength=len(query.witnesses)).astype(float)
+    """Score the cells of the query, given what its landmarks choose and what the reference's do."""
+    counts = np.bincount(chosen_query.ravel(), minlength=len(query.landmarks)).astype(float)
     of_rivals = mean_over(mean_over(counts, chosen_query), chosen_ref)
     return mean_over(counts, query.near) / mean_over(of_rivals, query.near)

@@ -7,7 +7,7 @@ import numpy as np
 
 from sccl.graph.averages import mean_over
 from sccl.graph.search import Metric
-from sccl.graph.witnesses import Side, as_comparable, as_sides
+from sccl.mapping.sides import Side, as_comparable, as_sides
 
 
 def displacement(
@@ -15,7 +15,7 @@ def displacement(
     x_query: Any,
     *,
     metric: Metric = "cosine",
-    n_witnesses: int = 2000,
+    n_landmarks: int = 2000,
     n_jobs: int = -1,
     seed: int = 0,
 ) -> np.ndarray:
@@ -32,16 +32,16 @@ def displacement(
     ----------
     x_ref, x_query
         Cells, dense, shapes (n_ref, n_dims) and (n_query, n_dims), in a space in which the two can be compared: see
-        `centered` and `cca`.
+        `sccl.graph.centered` and `sccl.graph.cca`.
     metric
         As in `knn`, of single cells; averages are compared by their euclidean distance.
-    n_witnesses
+    n_landmarks
         Cells of each, at least 1, that are compared: a random part if there are more. The others are as far as the
-        witnesses nearest to them.
+        landmarks nearest to them.
     n_jobs
         As in `knn`.
     seed
-        Of the choice of witnesses.
+        Of the choice of landmarks.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def displacement(
         If an array is empty or not finite, their dims differ, a number is below one or a name unknown.
     """
     ref, query = as_sides(
-        as_comparable(x_ref, x_query), metric=metric, n_witnesses=n_witnesses, n_jobs=n_jobs, seed=seed
+        as_comparable(x_ref, x_query), metric=metric, n_landmarks=n_landmarks, n_jobs=n_jobs, seed=seed
     )
     return distance_between(ref, query)
 

@@ -1,0 +1,232 @@
+"""Does another batch hold a cell's population? What mutual nearest neighbours of averages say, once batches are aligned."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from sccl.graph.averages import mean_over
+from sccl.graph.compared import MOST_OTHERS, compared_batches, each_two
+from sccl.graph.exact import directions, keep_best
+from sccl.graph.inputs import as_codes, as_matrix
+from sccl.graph.landmarks import choose_landmarks
+from sccl.graph.search import Search
+from sccl.graph.spaces import center
+from sccl.inputs import as_count
+
+# A landmark is averaged with this share of the landmarks, those nearest to it, at least with so many.
+SMOOTHED, FEWEST_SMOOTHED = 0.06, 10
+# Of the other batch's averages this share, those nearest to one, are looked at, at least so many.
+SHARE, FEWEST_NEIGHBORS = 0.02, 10
+# How two batches differ at a place is the mean difference of the pairs among this share of the landmarks around.
+SURROUNDINGS = 0.3
+# After so many rounds the pairs hardly change.
+MAX_ROUNDS = 8
+# A cell is judged by so many landmarks around it.
+N_JUDGES = 15
+# With fewer cells a batch has too few others that could be chosen in a cell's place: nothing is said.
+FEWEST_CELLS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class SharedPopulations:
+    """How often each cell's surroundings are matched in the batches that its own was compared with.
+
+    Attributes
+    ----------
+    codes
+        Batch of each cell as a number, in sorted order of the labels, shape (n_cells,).
+    others_bo
+        Batches that each was compared with, int, shape (n_batches, n_compared).
+    matched_no
+        How often a cell's surroundings have mutual nearest neighbours in the batch that the row of its own batch in
+        `others_bo` names, relative to the surroundings of those that they choose there, in [0, 1], float32, shape (n_cells,
+        n_compared). About 1 where both batches hold the population, near 0 where only its own does.
+    """
+
+    codes: np.ndarray
+    others_bo: np.ndarray
+    matched_no: np.ndarray
+
+    @property
+    def mean_matched(self) -> np.ndarray:
+        """Mean over the batches that were compared, float32, shape (n_cells,); 1 if there are none."""
+        if not self.matched_no.shape[1]:
+            return np.ones(len(self.matched_no), dtype=np.float32)
+        return self.matched_no.mean(axis=1)
+
+    def matched(self, cells: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return it for each of `cells` and the batch of which `other` is the number; 0 where it was not compared."""
+        is_other = self.others_bo[self.codes[cells]] == np.asarray(other)[:, None]
+        return np.where(is_other.any(axis=1), self.matched_no[cells, is_other.argmax(axis=1)], 0.0)
+
+
+def shared_populations(
+    x: Any,
+    batches: Any,
+    *,
+    n_landmarks: int = 1000,
+    n_others: int = MOST_OTHERS,
+    n_jobs: int = -1,
+    seed: int = 0,
+) -> SharedPopulations:
+    """Find out which populations of cells each two batches share.
+
+    Some cells of each batch, its landmarks, stand for it, each averaged with those nearest to it: noise, by which single
+    cells differ more than related populations do, averages out. Two batches, each moved to its own mean, are compared by the
+    mutual nearest neighbours of these averages. What the pairs around a place have in common is how the batches differ there;
+    each is moved half of that way and paired anew, until nothing changes.
+
+    A population that is its batch's alone finds few partners, for those that it chooses have their own kind to choose. One that
+    differs strongly between the batches finds few, too, but those that it chooses find as few: a cell is as matched as the
+    surroundings are, relative to theirs.
+
+    Parameters
+    ----------
+    x
+        Cells, dense, shape (n_cells, n_dims); usually 50 principal components.
+    batches
+        Label of each cell's batch, shape (n_cells,).
+    n_landmarks
+        Landmarks of a batch at most, at least 1: time and memory do not grow with its cells.
+    n_others
+        As in `compared_batches`.
+    n_jobs
+        As in `knn`.
+    seed
+        Of the choice of landmarks, and of batches where there are many.
+
+    Returns
+    -------
+    SharedPopulations; 1 wherever one of two batches has less than 30 cells.
+
+    Raises
+    ------
+    ValueError
+        If `x` is empty or not finite, if a label is missing, lengths differ or a number is out of range.
+
+    References
+    ----------
+    Haghverdi et al. (2018), Batch effects in single-cell RNA-sequencing data are corrected by matching mutual nearest
+    neighbors, Nature Biotechnology: pairs, and differences averaged over the pairs around.
+    """
+    search = Search(metric="cosine", method="auto", n_trees=50, n_jobs=n_jobs, seed=seed)
+    n_landmarks = as_count(n_landmarks, "n_landmarks")
+    cells = as_matrix(x)
+    codes, n_batches = as_codes(batches, len(cells))
+    others_bo = compared_batches(n_batches, n_others=n_others, seed=seed)
+    matched_no = np.ones((len(cells), others_bo.shape[1]), dtype=np.float32)
+    sides = {
+        batch: _Side.of(cells, np.flatnonzero(codes == batch), landmarks, search)
+        for batch, landmarks in enumerate(choose_landmarks(codes, n_batches, n_landmarks, seed=seed))
+        if np.count_nonzero(codes == batch) >= FEWEST_CELLS
+    }
+    for a, b in each_two(others_bo):
+        if a in sides and b in sides:
+            for (one, other), matched in zip(((a, b), (b, a)), _matched(sides[a], sides[b]), strict=True):
+                matched_no[sides[one].members, np.searchsorted(others_bo[one], other)] = matched
+    return SharedPopulations(codes, others_bo, matched_no)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """A batch, with what is the same whatever it is compared with.
+
+    Attributes
+    ----------
+    members
+        Row numbers of its cells.
+    averages
+        Of its landmarks, landmarks × dims.
+    ranked
+        The landmarks in the order of their nearness to each average, as positions, landmarks × landmarks.
+    judges
+        The landmarks nearest to each cell, as positions among the landmarks, cells × judges.
+    """
+
+    members: np.ndarray
+    averages: np.ndarray
+    ranked: np.ndarray
+    judges: np.ndarray
+
+    @classmethod
+    def of(cls, cells: np.ndarray, members: np.ndarray, landmarks: np.ndarray, search: Search) -> "_Side":
+        moved = center(cells[members]).astype(np.float32)
+        marks = moved[np.searchsorted(members, landmarks)]
+        n = len(marks)
+        n_smoothed = min(_smoothed(n), max(n // 4, 1))
+        averages = mean_over(marks, search.choose(marks, marks, n_smoothed)).astype(np.float32)
+        unit = directions(averages)
+        ranked = np.argsort(-(unit @ unit.T), axis=1, kind="stable").astype(np.min_scalar_type(n))
+        judges, _ = search.nearest(moved, marks, min(N_JUDGES, n))
+        return cls(members, averages, ranked, judges)
+
+    def around(self, has_partner: np.ndarray) -> np.ndarray:
+        """How many of the landmarks around each have a partner, as a share."""
+        return has_partner[self.ranked[:, : _smoothed(len(self.averages))]].mean(axis=1)
+
+    def relative(self, own: np.ndarray, chosen: np.ndarray, of_others: np.ndarray) -> np.ndarray:
+        """What its judges say of each cell: their own share beside that of those that they choose, at most 1."""
+        rivals = mean_over((chosen @ of_others) / chosen.sum(axis=1), self.judges)
+        matched = mean_over(own, self.judges)
+        return np.minimum(np.divide(matched, rivals, out=np.ones_like(matched), where=rivals > 0), 1)
+
+
+def _smoothed(n_landmarks: int) -> int:
+    return max(FEWEST_SMOOTHED, round(SMOOTHED * n_landmarks))
+
+
+def _matched(first: _Side, second: _Side) -> tuple[np.ndarray, np.ndarray]:
+    """Say for the cells of two batches how often they are matched in the other, relative to those that they choose."""
+    x, y = first.averages, second.averages
+    of_x, of_y = _choices(x, y)
+    for _ in range(MAX_ROUNDS):
+        before = is_pair = of_x & of_y.T
+        x, y = x + _half_way(first.ranked, is_pair, x, y), y + _half_way(second.ranked, is_pair.T, y, x)
+        of_x, of_y = _choices(x, y)
+        if np.array_equal(before, of_x & of_y.T):
+            break
+    is_pair = of_x & of_y.T
+    around_x, around_y = first.around(is_pair.any(axis=1)), second.around(is_pair.any(axis=0))
+    return first.relative(around_x, of_x, around_y), second.relative(around_y, of_y, around_x)
+
+
+def _half_way(ranked: np.ndarray, is_pair: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Half of what the pairs around each row of `x` differ by; nothing where there are none."""
+    n_partners = is_pair.sum(axis=1, dtype=np.float32)[:, None]
+    gap = (is_pair @ y) / np.maximum(n_partners, 1) - x
+    around = _nearest_of(ranked, n_partners[:, 0] > 0, max(round(SURROUNDINGS * len(x)), 1))
+    return 0.5 * (around @ gap) / np.maximum(around.sum(axis=1, keepdims=True), 1)
+
+
+@numba.njit(nogil=True, cache=True)
+def _nearest_of(ranked: np.ndarray, may: np.ndarray, k: int) -> np.ndarray:
+    """Mark the `k` that are nearest to each of those that may be chosen, float32 0 or 1."""
+    chosen = np.zeros(ranked.shape, dtype=np.float32)
+    for i in range(ranked.shape[0]):
+        found = 0
+        for j in ranked[i]:
+            if may[j]:
+                chosen[i, j] = 1.0
+                found += 1
+                if found == k:
+                    break
+    return chosen
+
+
+def _choices(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Say which of the others each row of `x`, and each row of `y`, is nearest to, bool."""
+    scores = directions(x) @ directions(y).T
+    return _best(scores), _best(np.ascontiguousarray(scores.T))
+
+
+def _best(scores: np.ndarray) -> np.ndarray:
+    """Say which columns are the best of each row."""
+    k = min(max(FEWEST_NEIGHBORS, round(SHARE * scores.shape[1])), scores.shape[1])
+    best = np.full((len(scores), k), -np.inf, dtype=np.float32)
+    columns = np.zeros((len(scores), k), dtype=np.int32)
+    keep_best(scores, 0, best, columns)
+    chosen = np.zeros(scores.shape, dtype=bool)
+    np.put_along_axis(chosen, columns.astype(np.int64), True, axis=1)
+    return chosen
