@@ -169,8 +169,10 @@ def test_all_labels_may_be_missing(prepared, reference, empty):
 REFUSED = [
     ({"batch_key": "bach"}, KeyError, "`batch_key`: 'bach' is not in .*did you mean 'batch'"),
     ({"labels_key": "celltype"}, KeyError, "`labels_key`: .*did you mean 'cell_type'"),
-    ({"batch_key": ["batch", "cell_type"]}, TypeError, r"`batch_key` must be the name of one column.*'batch', 'cell_type'"),
-    ({"batch_key": 3}, TypeError, "`batch_key` must be the name of one column of adata.obs: found int"),
+    ({"batch_key": ["batch", "absent"]}, KeyError, "`batch_key`: 'absent' is not in adata.obs"),
+    ({"batch_key": []}, ValueError, "`batch_key` is an empty list"),
+    ({"batch_key": ["batch", 3]}, TypeError, "`batch_key` must be the name of a column .*found int 3"),
+    ({"batch_key": 3}, TypeError, "`batch_key` must be the name of a column of adata.obs, found int"),
     ({"batch_key": pd.Series(["a"])}, TypeError, "`batch_key` .* found Series"),
     ({"batch_key": "gaps"}, ValueError, r"`batch_key`: 2 of 60 cells have no value in .*'gaps'"),
     ({"batch_key": "barcode"}, ValueError, "holds 60 different values for 60 cells, .* seems to name cells"),
@@ -200,12 +202,6 @@ def test_what_setup_refuses_leaves_no_trace(prepared, kwargs, error, message, re
     assert state_of(adata) == before
     if registered:
         assert sccl.CLModel(adata).summary_stats.n_batch == 2
-
-
-def test_a_list_of_one_column_is_that_column(prepared):
-    adata = prepared.copy()
-    sccl.CLModel.setup_anndata(adata, batch_key=["batch"])
-    assert sccl.CLModel(adata).registry["setup_args"]["batch_key"] == "batch"
 
 
 def test_few_cells_may_each_be_a_batch(prepared):
@@ -333,6 +329,49 @@ def test_cells_may_be_renamed_before_training(prepared):
     adata.obs_names = [f"new_{name}" for name in adata.obs_names]
     model.train(1, **QUIET)
     assert model.adata_manager.get_from_registry("batch").ravel().tolist() == adata.obs["codes"].tolist()
+
+
+def test_batches_within_batches_share_minibatches_and_are_paired_across_the_outer_ones(prepared, tmp_path):
+    adata = prepared.copy()
+    adata.obs["technology"] = pd.Categorical(np.where(np.arange(N_CELLS) % 3, "x", "y"))
+    adata.obs["donor"] = np.arange(N_CELLS) // 3 % 2
+    sccl.CLModel.setup_anndata(adata, batch_key=["technology", "donor"])
+    model = sccl.CLModel(adata)
+    assert model.summary_stats.n_batch == 4
+    assert list(model.adata_manager.get_state_registry("batch")["categorical_mapping"]) == [
+        "x / 0",
+        "x / 1",
+        "y / 0",
+        "y / 1",
+    ]
+    views, minibatches, outer = model._bind(None, "batch", None)
+    outer_names = adata.obs["technology"].to_numpy()
+    assert len(views.pairs)
+    assert (outer_names[views.pairs[:, 0]] != outer_names[views.pairs[:, 1]]).all()
+    assert np.unique(outer).size == 2
+    inner = model.adata_manager.get_from_registry("batch").ravel()
+    drawn = minibatches.minibatches(np.arange(N_CELLS), inner, batch_size=8, rng=np.random.default_rng(0))
+    assert np.mean([np.unique(inner[cells]).size == 1 for cells in drawn]) > 0.5
+    model.train(1, **QUIET)
+    model.save(str(tmp_path / "model"), save_anndata=True)
+    assert np.array_equal(
+        sccl.CLModel.load(str(tmp_path / "model")).get_latent_representation(), model.get_latent_representation()
+    )
+    new = adata.copy()
+    new.obs["technology"] = "z"
+    assert sccl.CLModel.load_query_data(new, model).summary_stats.n_batch == 6
+
+
+def test_a_list_of_one_column_is_that_column(prepared):
+    results = []
+    for key in ("batch", ["batch"]):
+        adata = prepared.copy()
+        sccl.CLModel.setup_anndata(adata, batch_key=key)
+        torch.manual_seed(0)
+        model = sccl.CLModel(adata, n_latent=8)
+        model.train(2, **QUIET)
+        results.append(model.get_latent_representation())
+    assert np.array_equal(*results)
 
 
 # ------------------------------------------------------------------------------------------------------------- memory

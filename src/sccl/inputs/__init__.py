@@ -2,7 +2,7 @@
 
 from sccl.inputs.anndata import check_anndata
 from sccl.inputs.arguments import as_count, as_real, check_choice, check_counts, check_switch
-from sccl.inputs.columns import as_text, find_column, find_complete
+from sccl.inputs.columns import as_text, find_batches, find_column, find_complete
 
 __all__ = [
     "as_count",
@@ -12,6 +12,7 @@ __all__ = [
     "check_choice",
     "check_counts",
     "check_switch",
+    "find_batches",
     "find_column",
     "find_complete",
 ]

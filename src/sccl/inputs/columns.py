@@ -67,13 +67,9 @@ def find_column(obs: pd.DataFrame, key: Any, argument: str, *, owner: str = "ada
         If there are several.
     """
     if not isinstance(key, str):
-        several = isinstance(key, list | tuple) and all(isinstance(one, str) for one in key) and len(key) > 1
-        advice = (
-            f"make one of them, adata.obs['combined'] = adata.obs[{list(key)}].astype(str).agg('_'.join, axis=1)."
-            if several
-            else f"found {type(key).__name__}."
+        raise TypeError(
+            f"`{argument}` must be the name of a column of {owner}.obs, found {type(key).__name__} {key!r}."
         )
-        raise TypeError(f"`{argument}` must be the name of one column of {owner}.obs: {advice}")
     if key not in obs:
         nearest = get_close_matches(key, list(map(str, obs)), n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
@@ -102,3 +98,29 @@ def find_complete(obs: pd.DataFrame, key: Any, argument: str, *, owner: str = "a
             f"{str(obs.index[np.argmax(missing)])!r}: name it, or leave these cells out."
         )
     return names
+
+
+def find_batches(obs: pd.DataFrame, key: Any, argument: str = "batch_key", *, owner: str = "adata") -> np.ndarray:
+    """Return the batch of each cell as text.
+
+    Parameters
+    ----------
+    obs
+        One row per cell.
+    key
+        A column, or a list of several, the outer batches first (technology, donor): a batch is then what has one value in
+        all of them.
+    argument, owner
+        See :func:`find_column`.
+
+    Raises
+    ------
+    TypeError, KeyError, ValueError
+        See :func:`find_complete`.
+    """
+    if not isinstance(key, list | tuple):
+        return find_complete(obs, key, argument, owner=owner)
+    if not key:
+        raise ValueError(f"`{argument}` is an empty list: name at least one column, or None for one batch.")
+    columns = [find_complete(obs, one, argument, owner=owner) for one in key]
+    return np.array([" / ".join(names) for names in zip(*columns, strict=True)], dtype=object)

@@ -11,7 +11,7 @@ from scipy.sparse import diags_array
 
 from sccl import graph
 from sccl.dataloaders import RowReader
-from sccl.inputs import as_count, as_text, check_anndata, check_choice, find_column, find_complete
+from sccl.inputs import as_count, as_text, check_anndata, check_choice, find_batches, find_column
 from sccl.inputs.csr import as_csr
 from sccl.mapping.space import voting_space
 from sccl.mapping.unknown import is_unknown, sample_reference
@@ -179,10 +179,11 @@ def _batches(model: CLModel, reference: AnnData) -> np.ndarray:
     batch_key = model.registry["setup_args"]["batch_key"]
     if batch_key is None:
         return np.zeros(reference.n_obs, dtype=int)
-    if batch_key not in reference.obs:
+    keys = batch_key if isinstance(batch_key, list | tuple) else [batch_key]
+    if not set(keys) <= set(reference.obs):
         warnings.warn(
             f"`reference.obs` lacks the model's batches, {batch_key!r}: what is unknown is judged as if it were one batch.",
             stacklevel=3,
         )
         return np.zeros(reference.n_obs, dtype=int)
-    return pd.factorize(find_complete(reference.obs, batch_key, "batch_key", owner="reference"))[0]
+    return pd.factorize(find_batches(reference.obs, batch_key, owner="reference"))[0]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scvi.data.fields import CategoricalObsField
 
-from sccl.inputs import as_text, find_complete
+from sccl.inputs import as_text, find_batches
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,7 +28,8 @@ class TextObsField(CategoricalObsField):
     registry_key
         What scvi-tools calls it.
     attr_key
-        The column; all cells are of one category, ``"0"``, if None.
+        The column; or several, as :func:`sccl.inputs.find_batches` joins them; all cells are of one category, ``"0"``, if
+        None.
     """
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
@@ -45,14 +46,17 @@ class TextObsField(CategoricalObsField):
 
     def _encode(self, adata: AnnData, *, known: Any) -> dict[str, Any]:
         key = self.attr_key if self.is_default else self._original_attr_key
-        names = np.full(adata.n_obs, "0", dtype=object) if self.is_default else as_text(adata.obs[key])
+        if self.is_default:
+            names = np.full(adata.n_obs, "0", dtype=object)
+        else:
+            names = find_batches(adata.obs, key) if isinstance(key, list | tuple) else as_text(adata.obs[key])
         new = sorted({name for name in pd.unique(names) if name is not None} - set(known))
         categories = np.array([*known, *new], dtype=object)
         adata.obs[self.attr_key] = pd.Index(categories, dtype=object).get_indexer(names).astype(np.int32)
         return {self.CATEGORICAL_MAPPING_KEY: categories, self.ORIGINAL_ATTR_KEY: key}
 
 
-def check_batches(adata: AnnData, batch_key: str, *, is_new: bool) -> None:
+def check_batches(adata: AnnData, batch_key: str | list[str], *, is_new: bool) -> None:
     """Refuse a column that cannot be the batches.
 
     Parameters
@@ -60,7 +64,7 @@ def check_batches(adata: AnnData, batch_key: str, *, is_new: bool) -> None:
     adata
         Cells.
     batch_key
-        Column of ``obs``.
+        Column of ``obs``, or several.
     is_new
         Whether a model is to be trained on these batches, and is not yet.
 
@@ -69,7 +73,7 @@ def check_batches(adata: AnnData, batch_key: str, *, is_new: bool) -> None:
     TypeError, KeyError, ValueError
         If there is no such column, if it names no batch for some cells, or the cells instead of the batches.
     """
-    names = find_complete(adata.obs, batch_key, "batch_key")
+    names = find_batches(adata.obs, batch_key)
     n_batches = pd.unique(names).size
     if is_new and adata.n_obs > FEW_CELLS and n_batches > adata.n_obs / 2:
         raise ValueError(

@@ -16,6 +16,7 @@ from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.model.cells import own_cells
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
+from sccl.model.registration import OUTER_BATCH_KEY
 from sccl.model.training import Training, check_representation, check_training
 from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbors, quiet
 from sccl.train.judgement import judge_embedding, judge_genes, judge_pairs, sample_cells
@@ -147,13 +148,15 @@ class LearningModel(EmbeddingModel):
         self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
 
     def _bind(self, augmentation: Any, sampling: Any, use_rep: str | None) -> tuple[Compose, Sampling, np.ndarray]:
-        """Return views and minibatches that know their neighbours, and the batches of the cells."""
+        """Return views and minibatches that know their neighbours, and the batches that pairs are looked for across."""
         check_representation(self.adata, use_rep)
         views = as_compose(self._augmentation if augmentation is None else augmentation)
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
-        batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
+        inner = self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY).ravel()
+        is_nested = OUTER_BATCH_KEY in self.adata_manager.data_registry
+        batch = self.adata_manager.get_from_registry(OUTER_BATCH_KEY).ravel() if is_nested else inner
         if views.needs_neighbors or minibatches.needs_neighbors:
-            space = graph.CellSpace(self._neighbor_space(use_rep), batch)
+            space = graph.CellSpace(self._neighbor_space(use_rep), batch, inner)
             views, minibatches = views.bind(space), minibatches.bind(space)
         return views, minibatches, batch
 
@@ -208,7 +211,9 @@ class LearningModel(EmbeddingModel):
         if views.n_pairs is not None and not is_one_batch_of_several:
             judge_pairs(views.n_pairs, batch)
             csr, rows = reader.read(cells)
-            names = self.adata_manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY)["categorical_mapping"]
+            is_nested = OUTER_BATCH_KEY in self.adata_manager.data_registry
+            key = OUTER_BATCH_KEY if is_nested else REGISTRY_KEYS.BATCH_KEY
+            names = self.adata_manager.get_state_registry(key)["categorical_mapping"]
             judge_genes(csr[rows], batch[cells], list(names))
 
     @property

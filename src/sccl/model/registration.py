@@ -24,12 +24,13 @@ from sccl.train import quiet
 if TYPE_CHECKING:
     from anndata import AnnData
 
+# Where the outer batches are registered, if there are batches within batches.
+OUTER_BATCH_KEY = "outer_batch"
 # Arguments that other models of scvi-tools take, and what to do instead.
 _INSTEAD = {
     "unlabeled_category": "cells without a label have none in `obs[labels_key]`: put None or NaN there.",
     "categorical_covariate_keys": (
-        "what is to be integrated is one column, `batch_key`; several make one: `adata.obs['batch'] = "
-        "adata.obs[keys].astype(str).agg('_'.join, axis=1)`."
+        "what is to be integrated is `batch_key`: a column, or several, the outer ones first."
     ),
     "continuous_covariate_keys": "the encoder reads expression alone: regress them out of it, if you must.",
     "size_factor_key": "`sccl.pp.preprocess` divides each cell by its total.",
@@ -59,7 +60,7 @@ class RegisteredModel(BaseModelClass, metaclass=SharedSetup):
         adata: AnnData,
         *,
         layer: str | None = None,
-        batch_key: str | None = None,
+        batch_key: str | list[str] | None = None,
         labels_key: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -75,7 +76,8 @@ class RegisteredModel(BaseModelClass, metaclass=SharedSetup):
             Layer with log-expression; ``X`` if None.
         batch_key
             Column of ``obs`` with the experimental batches. One batch if None. Batches are compared as text: 1, 1.0 and
-            ``"1"`` are one.
+            ``"1"`` are one. Or several columns, for batches within batches, the outer ones first (``["technology",
+            "donor"]``): minibatches then come from the inner ones, and pairs of cells are looked for across the outer ones.
         labels_key
             Column of ``obs`` with cell types, for those cells that have one; the others are -1 in ``obs["_scvi_labels"]``.
             Kept with the data for later use; training never sees them.
@@ -111,6 +113,8 @@ class RegisteredModel(BaseModelClass, metaclass=SharedSetup):
             fields.LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False),
             TextObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
         ]
+        if isinstance(batch_key, list | tuple):
+            registered.append(TextObsField(OUTER_BATCH_KEY, batch_key[0]))
         if takes_labels:
             registered.append(TextObsField(REGISTRY_KEYS.LABELS_KEY, labels_key))
         manager = CellManager(fields=registered, setup_method_args=setup_method_args)

@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
 from sccl.inputs.arguments import check_switch
-from sccl.inputs.columns import find_complete
+from sccl.inputs.columns import find_batches
 from sccl.inputs.expression import IN_FILES, matrix_of, raw_hint
 from sccl.pp.counts import as_counts, check_counts, same_counts
 from sccl.pp.normalize import log_normalize
@@ -20,7 +20,7 @@ from sccl.pp.variable import highly_variable
 def preprocess(
     adata: AnnData,
     *,
-    batch_key: str | None = None,
+    batch_key: str | list[str] | None = None,
     n_top_genes: int | None = 4000,
     target_sum: float = 1e4,
     layer: str | None = None,
@@ -41,7 +41,8 @@ def preprocess(
     batch_key
         Column of ``adata.obs`` with the experimental batch of each cell. Genes are then chosen within each batch and
         merged by votes, so that genes which merely differ between batches are not preferred. Batches with fewer than 10
-        cells have no vote (unless all are that small; then all cells are ranked together). Values are compared as text.
+        cells have no vote (unless all are that small; then all cells are ranked together). Values are compared as text. Of
+        several columns, the outer batches first, a batch is what has one value in all of them.
     n_top_genes
         Genes to keep, at least 1. None keeps all, and so does a number not below the number of genes. Where genes
         cannot be ranked (a single cell, or genes that do not vary), the most expressed ones are kept.
@@ -158,11 +159,11 @@ def _check_parameters(*, n_top_genes: int | None, target_sum: float, keep_raw: b
     check_switch(keep_raw, "keep_raw")
 
 
-def _batch_codes(adata: AnnData, batch_key: str | None) -> np.ndarray | None:
+def _batch_codes(adata: AnnData, batch_key: str | list[str] | None) -> np.ndarray | None:
     """Batch of each cell as an integer from 0; None without batches."""
     if batch_key is None:
         return None
-    return pd.factorize(find_complete(adata.obs, batch_key, "batch_key"))[0]
+    return pd.factorize(find_batches(adata.obs, batch_key))[0]
 
 
 def _raw_counts(adata: AnnData, layer: str | None) -> Any:

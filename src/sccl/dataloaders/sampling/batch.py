@@ -67,13 +67,14 @@ class BatchSampling(Sampling):
         """Find the cells whose population is their batch's alone, and for each another batch to be contrasted with."""
         if not self.min_shared:
             return self
-        shared, other = space.shared, space.inner.copy()
+        shared, inner = space.shared, np.asarray(space.inner)
+        other = inner.copy()
         alone = np.flatnonzero(shared.mean_matched < self.min_shared)
         if alone.size:
             rng = np.random.default_rng(0)
             lacks = shared.matched_no[alone] < self.min_shared
             lacking = shared.others_bo[shared.codes[alone], (rng.random(lacks.shape) * lacks).argmax(axis=1)]
-            within = [np.unique(space.inner[space.codes == code]) for code in range(space.n_batches)]
+            within = [np.unique(inner[space.codes == code]) for code in range(space.n_batches)]
             other[alone] = [rng.choice(within[code]) for code in lacking]
         bound = copy(self)
         object.__setattr__(bound, "_other", other)
