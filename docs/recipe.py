@@ -1,4 +1,4 @@
-"""Tables and the figure of ``docs/recipe.md``.
+"""Tables and a figure of what each part of the recipe is worth.
 
 sccl-bench --multirun +experiment=recommended results=results/recommended
 sccl-bench --multirun +experiment=ingredients results=results/ingredients
@@ -21,10 +21,10 @@ RECIPE = {
     "model": "clmodel",
     "augmentation": "cross_batch",
     "sampling": "own",
-    "augmentation.cross_batch_positive.k_anchor": 5,
-    "augmentation.cross_batch_positive.min_kinship": 0.3,
+    "augmentation.cross_batch_positive.k_anchor": 10,
+    "augmentation.cross_batch_positive.min_shared": 0.5,
     "augmentation.cross_batch_positive.p": 0.5,
-    "sampling.batch.min_kinship": 0.3,
+    "sampling.batch.min_shared": 0.5,
     "augmentation.mask.fraction": 0.4,
     "augmentation.mask.p": 0.5,
     "model.temperature": 0.4,

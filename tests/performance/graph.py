@@ -65,7 +65,7 @@ def main() -> None:
             lambda options=options: graph.mutual_nearest_neighbors(x, batches, **options), args.repeats
         )
         report[f"mnn_{name}_anchored"] = round(len(np.unique(pairs)) / len(x), 3)
-    _, report["kinship_s"] = timed(lambda: graph.batch_kinship(x, batches), args.repeats)
+    _, report["shared_populations_s"] = timed(lambda: graph.shared_populations(x, batches), args.repeats)
     report["peak_mib"] = peak_mib()
 
     if args.recall_cells:
