@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -82,12 +81,6 @@ intersphinx_timeout = 10
 nitpick_ignore_regex = [(r"py:.*", r"(?!sccl\b).*"), (r"py:.*", r"sccl\.[a-z]+\.[a-z_]+(\.\w+)*")]
 
 
-def _tutorials_link_from_here(app: Sphinx, docname: str, source: list[str]) -> None:
-    # where they lie in the repository, ../docs/ is where these pages are
-    if docname.startswith("tutorials/"):
-        source[0] = re.sub(r"\(\.\./docs/", "(../", source[0])
-
-
 def _skip_other_packages(_app: Sphinx, _what: str, _name: str, member: Any, skip: bool, _options: Any) -> bool:
     # a class shows what it inherits here, not what it inherits from scvi-tools, lightning or torch
     module = getattr(getattr(member, "fget", member), "__module__", None)
@@ -96,4 +89,3 @@ def _skip_other_packages(_app: Sphinx, _what: str, _name: str, member: Any, skip
 
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-skip-member", _skip_other_packages)
-    app.connect("source-read", _tutorials_link_from_here)
