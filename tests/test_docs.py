@@ -23,8 +23,9 @@ def documented() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("room", [room for room in sccl.__all__ if room.islower()])
 def test_every_public_name_of_a_room_has_its_page_in_the_documentation(room):
-    module = f"sccl.{room}"
-    assert documented()["sccl" if room == "model" else module] == set(import_module(module).__all__)
+    # the models are documented where users take them from
+    names = documented()[f"sccl.{room}"] | (documented()["sccl"] if room == "model" else set())
+    assert names == set(import_module(f"sccl.{room}").__all__)
 
 
 def test_every_page_of_the_documentation_can_be_reached_from_the_front_page():

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scvi
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
