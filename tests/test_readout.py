@@ -75,7 +75,8 @@ def test_where_pairs_say_nothing_it_is_the_identity():
 
 def test_the_pairs_are_the_mutual_nearest_neighbours_of_shared_populations():
     rng = np.random.default_rng(0)
-    x, batch = rng.normal(size=(120, 5)).astype(np.float32), np.repeat(["a", "b", "c"], 40)
+    x, batch = rng.normal(size=(300, 5)).astype(np.float32), np.repeat(["a", "b", "c"], 100)
+    x[:40, 0] += 6  # a population of one batch alone
     views = Compose([CrossBatchPositive(k_anchor=3, min_shared=0.9), Mask(0.4)])
     assert views.pairs.shape == (0, 2)
     mutual = graph.mutual_nearest_neighbors(x, batch, k=3, max_share=0.05)
