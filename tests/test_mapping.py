@@ -24,7 +24,6 @@ from sccl.mapping.votes import vote
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
 lacks = pytest.mark.filterwarnings("ignore:`adata` lacks")
 hollow = pytest.mark.filterwarnings("ignore:.* cells without any expression")
-pytestmark = pytest.mark.filterwarnings("ignore:Category .* has fewer than 3 cells")
 repeats = pytest.mark.filterwarnings("ignore:Variable names are not unique")
 
 
@@ -256,7 +255,7 @@ def test_a_query_normalised_to_another_total_is_refused_if_recorded_and_else_not
 def test_a_layer_is_read_where_the_model_reads_one(counts):
     reference = preprocessed(counts.copy())
     reference.layers["log"] = reference.X.copy()
-    sccl.CLModel.setup_anndata(reference, layer="log")
+    sccl.CLModel.setup_anndata(reference, layer="log", batch_key="batch")
     model = sccl.CLModel(reference)
     model.train(1, **QUIET)
     fewer = reference[:5, :100].copy()
