@@ -24,7 +24,6 @@ from sccl.mapping.votes import vote
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
 lacks = pytest.mark.filterwarnings("ignore:`adata` lacks")
 hollow = pytest.mark.filterwarnings("ignore:.* cells without any expression")
-pytestmark = pytest.mark.filterwarnings("ignore:Category .* has fewer than 3 cells")
 repeats = pytest.mark.filterwarnings("ignore:Variable names are not unique")
 
 

@@ -90,7 +90,7 @@ def judge_pairs(n_pairs: int, batch: np.ndarray) -> None:
     TrainingWarning
         If there are no pairs: whether there is but one batch, and what follows.
     """
-    if n_pairs:
+    if n_pairs or batch.size < MIN_CELLS_TO_JUDGE:
         return
     n_batches = np.unique(batch).size
     if n_batches == 1:
