@@ -446,7 +446,7 @@ def test_of_a_batch_of_few_cells_nothing_is_said(n_few):
 
 
 def test_of_many_batches_each_is_judged_by_those_it_is_compared_with():
-    x, batch, types = one_sided(900)
+    x, batch, _types = one_sided(900)
     parts = batch * 15 + np.arange(1800) % 15  # thirty batches, of two sorts
     shared = graph.shared_populations(x, parts)
     assert shared.matched_no.shape == (1800, 8)
