@@ -75,15 +75,15 @@ def test_where_pairs_say_nothing_it_is_the_identity():
 
 def test_the_pairs_are_the_mutual_nearest_neighbours_of_shared_populations():
     rng = np.random.default_rng(0)
-    x, batch = rng.normal(size=(300, 5)).astype(np.float32), np.repeat(["a", "b", "c"], 100)
-    x[:40, 0] += 6  # a population of one batch alone
-    views = Compose([CrossBatchPositive(k_anchor=3, min_shared=0.9), Mask(0.4)])
+    x, batch = rng.normal(size=(600, 5)).astype(np.float32), np.repeat(["a", "b", "c"], 200)
+    x[:, 0] += 3 * (np.arange(600) % 3 == 0) * (batch != "c")  # a population that one batch lacks
+    views = Compose([CrossBatchPositive(k_anchor=3, min_shared=0.95), Mask(0.4)])
     assert views.pairs.shape == (0, 2)
     mutual = graph.mutual_nearest_neighbors(x, batch, k=3, max_share=0.05)
     shared = graph.shared_populations(x, batch)
     i, j = mutual.T
     matched = np.minimum(shared.matched(i, shared.codes[j]), shared.matched(j, shared.codes[i]))
-    expected = mutual[matched >= 0.9]
+    expected = mutual[matched >= 0.95]
     assert 0 < len(expected) < len(mutual)
     assert np.array_equal(views.bind(graph.CellSpace(x, batch)).pairs, expected)
 

@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import sccl
 from sccl import graph
+from sccl.augment import CrossBatchPositive
 from sccl.benchmark import score
 from sccl.benchmark.data import subsample
 
@@ -42,6 +43,11 @@ def test_a_weak_batch_effect_is_not_overcorrected(real_data):
         ("kang_ifnb", "B", "ctrl"),
         ("kang_ifnb", "CD16 Mono", "stim"),
         ("kang_ifnb", "NK", "stim"),
+        ("mouse_lung", "B cells", "t_2"),
+        ("mouse_lung", "Neutrophils", "t_1"),
+        ("pancreas_panc8_4tech", "acinar", "indrop3"),
+        ("mouse_embryo_tal1", "Endothelium", "s2"),
+        ("human_dlpfc_2donor", "Astro", "Br5212"),
     ],
 )
 def test_a_type_of_one_batch_stays_apart(name, cell_type, batch, real_data):
@@ -54,6 +60,34 @@ def test_a_type_of_one_batch_stays_apart(name, cell_type, batch, real_data):
         graph.representation(adata[alone].copy()), labels[alone], np.flatnonzero(labels[alone] == cell_type)
     )
     assert purity(embed(adata), labels, cells) >= 0.9 * before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell_type", ["CD14 Mono", "B", "CD4 T"])
+def test_a_type_that_a_stimulus_changes_strongly_is_paired_all_the_same(cell_type, real_data):
+    adata = read_h5ad(real_data / "kang_ifnb.h5ad")
+    sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=2000)
+    batch, labels = (adata.obs[key].astype(str).to_numpy() for key in ("batch", "cell_type"))
+    bound = CrossBatchPositive().bind(graph.CellSpace(graph.representation(adata), batch))
+    of_type = labels == cell_type
+    assert np.isin(np.flatnonzero(of_type), bound.pairs).mean() >= 0.25
+    pairs = bound.pairs[of_type[bound.pairs].any(axis=1)]
+    assert of_type[pairs].all(axis=1).mean() >= 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 3])
+def test_many_tiny_batches_are_integrated(seed):
+    many = sccl.datasets.simulate(
+        2000, 1000, n_batches=20, mean_count=8.0, batch_strength=0.8, composition=1.5, seed=seed
+    )
+    rng, batch = np.random.default_rng(seed), many.obs["batch"].to_numpy()
+    kept = [rng.choice(np.flatnonzero(batch == one), rng.integers(10, 51), replace=False) for one in np.unique(batch)]
+    adata = many[np.concatenate(kept)].copy()
+    sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=2000)
+    spaces = {"PCA": graph.representation(adata), "sccl": embed(adata)}
+    table = score(spaces, adata.obs["batch"], adata.obs["cell_type"])
+    assert table.loc["sccl", "Total"] >= table.loc["PCA", "Total"] + 0.2
 
 
 @pytest.mark.slow

@@ -58,10 +58,10 @@ class SharedPopulations:
 
     def matched(self, cells: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Return it for each of `cells` and the batch of which `other` is the number; 0 where it was not compared."""
-        if not self.matched_no.shape[1]:
-            return np.zeros(len(cells), dtype=np.float32)
-        is_other = self.others_bo[self.codes[cells]] == np.asarray(other)[:, None]
-        return np.where(is_other.any(axis=1), self.matched_no[cells, is_other.argmax(axis=1)], 0.0)
+        matched = np.zeros(len(cells), dtype=np.float32)
+        row, column = np.nonzero(self.others_bo[self.codes[cells]] == np.asarray(other)[:, None])
+        matched[row] = self.matched_no[np.asarray(cells)[row], column]
+        return matched
 
 
 def shared_populations(
