@@ -16,9 +16,10 @@ DOCS_INSTALLED := $(VENV)/.installed-docs
 LOWEST_INSTALLED := $(LOWEST)/.installed
 
 # make demo DATA=file.h5ad BATCH_KEY=batch LABELS_KEY=cell_type LAYER=counts
-# The values reach the command through the environment, as they are: no shell and no make reads them.
+# The values reach the command through the environment, as they are: no shell and no make reads them. Those that are not
+# given here are empty, whatever the environment says.
 OPTIONS := DATA BATCH_KEY LABELS_KEY LAYER
-$(foreach name,$(OPTIONS),$(eval override $(name) := $$(value $(name))))
+$(foreach name,$(OPTIONS),$(eval override $(name) := $(if $(filter command%,$(origin $(name))),$$(value $(name)))))
 export $(OPTIONS)
 
 demo: $(INSTALLED)

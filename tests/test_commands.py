@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import subprocess
@@ -119,6 +120,7 @@ def test_make_demo_takes_names_as_they_are(tmp_path, name):
             "BATCH_KEY=a b",
         ],
         cwd=tmp_path,
+        env={**os.environ, "LAYER": "of another program"},
         capture_output=True,
         text=True,
         check=True,
