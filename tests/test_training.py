@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import scvi
 import torch
-from anndata import AnnData
+from anndata import AnnData, read_h5ad
 from lightning.pytorch.callbacks import Callback
 from scipy import sparse
 
@@ -307,18 +307,17 @@ def test_batches_without_a_common_kind_of_cell_are_noticed():
         judge_pairs(0, np.repeat([0, 1], 5))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
-def test_trainings_on_real_cells_are_silent(name, recwarn):
-    import anndata as ad
-
-    root = Path(os.environ.get("SCCL_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    if not (root / "pbmc_3tech.h5ad").exists():
-        pytest.skip(f"no real data in {root}; set SCCL_TEST_DATA")
-    adata = ad.read_h5ad(root / "pbmc_3tech.h5ad")
+@pytest.fixture(scope="module")
+def real_cells(real_data):
+    adata = read_h5ad(real_data / "pbmc_3tech.h5ad")
     adata = adata[np.random.default_rng(0).choice(adata.n_obs, 1000, replace=False)].copy()
     sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=1000)
     sccl.CLModel.setup_anndata(adata, batch_key="batch")
-    recwarn.clear()
-    getattr(sccl, name)(adata).train(max_steps=300, **QUIET)
+    return adata
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_trainings_on_real_cells_are_silent(name, real_cells, recwarn):
+    getattr(sccl, name)(real_cells).train(max_steps=100, **QUIET)
     assert not recwarn.list
