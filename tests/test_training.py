@@ -304,7 +304,7 @@ def test_batches_without_a_common_kind_of_cell_are_noticed():
     from sccl.train.judgement import judge_pairs
 
     with pytest.warns(UserWarning, match="found none: no cells of two of the 2 batches are mutual"):
-        judge_pairs(0, np.repeat([0, 1], 5))
+        judge_pairs(0, np.repeat([0, 1], 20))
 
 
 @pytest.fixture(scope="module")
