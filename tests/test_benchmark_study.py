@@ -318,7 +318,7 @@ def test_batches_and_labels_are_compared_as_text(tmp_path):
 def test_an_embedding_of_the_file_is_a_method(tmp_path):
     from sccl.benchmark.data import prepare
 
-    adata = sccl.datasets.simulate(60, 30)
+    adata = sccl.datasets.simulate(60, 30, mean_count=1.0)
     adata.obsm["X_mine"] = np.arange(180.0).reshape(60, 3)
     adata.write_h5ad(tmp_path / "cells.h5ad")
     options = [f"data.path={tmp_path / 'cells.h5ad'}", "data=file", "data.batch_key=batch", "data.labels_key=cell_type"]

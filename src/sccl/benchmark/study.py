@@ -166,8 +166,7 @@ def _check_complete(config: DictConfig) -> None:
     """Refuse data or a method that lacks what only the user knows, naming all of it at once."""
     values = {"data.path": "FILE", "method.key": "KEY"}
     for group in ("data", "method"):
-        missing = sorted(f"{group}.{name}" for name in OmegaConf.missing_keys(config[group]))
-        if missing:
+        if missing := sorted(OmegaConf.missing_keys(config[group])):
             needed = " ".join(f"{name}={values.get(name, 'COLUMN')}" for name in missing)
             raise OptionError(f"{group}={config.hydra.runtime.choices[group]} also needs {needed}.")
 
