@@ -293,7 +293,7 @@ def test_methods_of_ones_own_need_a_function_and_a_file(tmp_path, monkeypatch):
 def test_batches_and_labels_are_compared_as_text(tmp_path):
     from sccl.benchmark.data import batches, prepare
 
-    adata = sccl.datasets.simulate(90, 40, n_batches=2, n_types=3)
+    adata = sccl.datasets.simulate(90, 40, n_batches=2, n_types=3, mean_count=1.0)
     adata.obs["lane"] = (adata.obs["batch"] == "batch_1").astype(int)
     adata.obs["cluster"] = adata.obs["cell_type"].cat.codes.astype(str)
     path = tmp_path / "cells.h5ad"
