@@ -24,7 +24,7 @@ RECIPE = {
     "augmentation.cross_batch_positive.k_anchor": 10,
     "augmentation.cross_batch_positive.min_shared": 0.5,
     "augmentation.cross_batch_positive.p": 0.5,
-    "sampling.batch.min_shared": 0.5,
+    "sampling.batch.min_shared": 0.3,
     "augmentation.mask.fraction": 0.4,
     "augmentation.mask.p": 0.5,
     "model.temperature": 0.4,

@@ -87,7 +87,7 @@ def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
     sections = [("Held-out batches", note(text) + sortable(board[overall].drop(columns=HELD_OUT)))]
     of_set = of_data(methods)
     for data, group in table[~overall].groupby(of_set):
-        best = table[overall & (table[of_set] == data).all(axis=1)].head(N_SHOWN)
+        best = table[overall & (table[of_set] == list(data)).all(axis=1)].head(N_SHOWN)
         panel = board.loc[group.index].drop(columns=of_data(shown))
         directories = _directories(runs, best, methods, shown)
         content = [note("Each batch."), sortable(panel)]

@@ -66,7 +66,7 @@ class CLModel(ReferenceModel):
     _architecture_cls: ClassVar[type[module.Architecture]] = module.SimCLR
     _architecture_defaults: ClassVar[dict[str, Any]] = {"temperature": 0.4}
     _augmentation: ClassVar[str | dict[str, Any]] = "cross_batch"
-    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"min_shared": 0.5}}
+    _sampling: ClassVar[str | dict[str, Any]] = {"batch": {"min_shared": 0.3}}
     _train_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "lr": 5e-3,

@@ -83,7 +83,7 @@ class LearningModel(EmbeddingModel):
             model's documentation names no other. Where it takes positives from other batches, they determine the readout.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
-            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_shared": 0.5}}``, if the model's
+            object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_shared": 0.3}}``, if the model's
             documentation names no other: with minibatches of one experimental batch, contrasts cannot use the batch effect,
             and populations of one batch alone are contrasted with other batches, too.
         use_rep
