@@ -16,6 +16,7 @@ from sccl.model.simsiam import SimSiam
 from sccl.model.tico import TiCo
 from sccl.model.vicreg import VICReg
 
+# PublishedModel is what models of other packages start from; by itself it is none.
 __all__ = [
     "BYOL",
     "CLAIRE",
@@ -27,7 +28,6 @@ __all__ = [
     "CLModelFast",
     "Concerto",
     "MoCo",
-    "PublishedModel",
     "SimCLR",
     "SimSiam",
     "TiCo",
