@@ -45,6 +45,7 @@ tutorials: $(INSTALLED)
 
 # docs/_build/html/index.html; a warning fails, and so does a mention of a name that has no page.
 docs: $(DOCS_INSTALLED)
+	@rm -rf docs/generated  # pages of names that are gone
 	$(BIN)/python -m sphinx -b html -W --keep-going -n -q docs docs/_build/html
 
 lint: $(INSTALLED)
