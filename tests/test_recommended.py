@@ -105,6 +105,7 @@ def test_a_trajectory_survives_across_batches():
     assert (batch[neighbors] == batch[:, None]).mean() <= 0.5  # all are of one batch before, a third at best
 
 
+@pytest.mark.filterwarnings("ignore:.* there is one batch only")
 def test_without_batches_the_recipe_still_tells_types_apart():
     adata = sccl.datasets.simulate(600, 500, n_batches=1, mean_count=1.0, seed=0)
     sccl.pp.preprocess(adata)
