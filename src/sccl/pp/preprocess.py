@@ -99,7 +99,7 @@ def preprocess(
     >>> adata = sccl.datasets.simulate()
     >>> sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=500)
     >>> adata.shape, adata.raw.shape
-    ((2000, 500), (2000, 2000))
+    ((2000, 500), (2000, 1000))
     """
     _check_adata(adata)
     _check_parameters(n_top_genes=n_top_genes, target_sum=target_sum, keep_raw=keep_raw)
