@@ -2,34 +2,14 @@
 
 import numpy as np
 import pytest
+from by_hand import distances_by_hand, nearest_by_hand
+from one_sided import one_sided
 
 from sccl import graph
 from sccl.mapping.chosen_back import chosen_back
 from sccl.mapping.displacement import displacement
 
 METRICS = ("cosine", "euclidean")
-
-
-def distances_by_hand(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    if metric == "euclidean":
-        return np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2))
-    lengths = np.sqrt((a**2).sum(axis=1))[:, None] * np.sqrt((b**2).sum(axis=1))
-    return 1 - np.divide(a @ b.T, lengths, out=np.zeros(lengths.shape), where=lengths > 0)
-
-
-def nearest_by_hand(distances: np.ndarray, k: int) -> np.ndarray:
-    return np.argsort(distances, axis=1, kind="stable")[:, :k]
-
-
-def one_sided(n=600, seed=0):
-    """Cells of five types in two batches that are far apart; type 4 is in the second alone."""
-    rng = np.random.default_rng(seed)
-    types = rng.integers(5, size=2 * n)
-    batch = np.repeat([0, 1], n)
-    types[(batch == 0) & (types == 4)] = 0
-    x = rng.normal(0, 1, (5, 12))[types] + rng.normal(0, 0.8, (2 * n, 12)) + batch[:, None] * rng.normal(0, 3, 12)
-    return x.astype(np.float32), batch, types
 
 
 @pytest.mark.parametrize("metric", METRICS)

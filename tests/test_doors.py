@@ -15,7 +15,6 @@ import sccl
 
 OURS = (KeyError, TypeError, ValueError)
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
-pytestmark = pytest.mark.filterwarnings("ignore:Category .* has fewer than 3 cells")
 
 
 # ------------------------------------------------------------------------------------------------- cells

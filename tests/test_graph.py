@@ -11,8 +11,10 @@ import numba
 import numpy as np
 import pandas as pd
 import pytest
+from by_hand import distances_by_hand, nearest_by_hand
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from one_sided import one_sided
 from scipy import sparse
 
 import sccl.graph as graph
@@ -22,18 +24,6 @@ DATA = Path(os.environ.get("SCCL_TEST_DATA", Path(__file__).parents[2] / "shared
 METRICS = ("cosine", "euclidean")
 # anndata 0.13 asks pandas 3 for an option that pandas has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")
-
-
-def distances_by_hand(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    if metric == "euclidean":
-        return np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2))
-    lengths = np.sqrt((a**2).sum(axis=1))[:, None] * np.sqrt((b**2).sum(axis=1))
-    return 1 - np.divide(a @ b.T, lengths, out=np.zeros(lengths.shape), where=lengths > 0)
-
-
-def nearest_by_hand(distances: np.ndarray, k: int) -> np.ndarray:
-    return np.argsort(distances, axis=1, kind="stable")[:, :k]
 
 
 def clusters(n: int, dims: int = 50, seed: int = 0) -> np.ndarray:
@@ -387,16 +377,6 @@ def test_landmarks_stand_for_the_cells_of_their_batch_that_are_nearest_to_them(c
 
 
 # -------------------------------------------------------------------------------------------------- shared populations
-
-
-def one_sided(n=600, seed=0):
-    """Cells of five types in two batches that are far apart; type 4 is in the second alone."""
-    rng = np.random.default_rng(seed)
-    types = rng.integers(5, size=2 * n)
-    batch = np.repeat([0, 1], n)
-    types[(batch == 0) & (types == 4)] = 0
-    x = rng.normal(0, 1, (5, 12))[types] + rng.normal(0, 0.8, (2 * n, 12)) + batch[:, None] * rng.normal(0, 3, 12)
-    return x.astype(np.float32), batch, types
 
 
 def test_cells_of_a_population_that_the_other_batch_lacks_are_not_matched_there():

@@ -11,7 +11,6 @@ from sccl.benchmark.methods import harmony, pca
 from sccl.testing import ArchitectureTests, AugmentationTests, MethodTests, SamplingTests
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:Category .* has fewer than 3 cells"),
     pytest.mark.filterwarnings("ignore:Training has diverged"),
     pytest.mark.filterwarnings("ignore:The embedding has collapsed"),
 ]

@@ -12,12 +12,12 @@ from sccl.augment.compose import Compose
 from sccl.augment.crossover import CrossOver
 from sccl.augment.mask import Mask
 from sccl.augment.mnn import MNN
-from sccl.augment.names import unknown
 from sccl.augment.noise import GaussianNoise
 from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.presets import preset
 from sccl.augment.reference import Semantics, is_reference, read_reference
 from sccl.augment.swap import InnerSwap
+from sccl.inputs.names import unknown
 from sccl.inputs.plugins import find_part
 
 BY_NAME: dict[str, type[Augmentation]] = {

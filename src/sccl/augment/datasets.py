@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 from sccl import graph, pp
 from sccl.augment.compose import Compose
 from sccl.augment.config import from_config
-from sccl.augment.names import unknown
 from sccl.inputs.csr import as_csr
+from sccl.inputs.names import unknown
 
 if TYPE_CHECKING:
     from anndata import AnnData

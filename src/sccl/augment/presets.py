@@ -7,10 +7,10 @@ from sccl.augment.compose import Compose
 from sccl.augment.crossover import CrossOver
 from sccl.augment.mask import Mask
 from sccl.augment.mnn import MNN
-from sccl.augment.names import unknown
 from sccl.augment.noise import GaussianNoise
 from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.swap import InnerSwap
+from sccl.inputs.names import unknown
 
 PRESETS: dict[str, Compose] = {
     "mask": Compose([Mask(0.4)]),

@@ -10,10 +10,10 @@ from sccl.augment.bbknn import BBKNN
 from sccl.augment.crossover import CrossOver
 from sccl.augment.mask import Mask
 from sccl.augment.mnn import MNN
-from sccl.augment.names import unknown
 from sccl.augment.noise import GaussianNoise
 from sccl.augment.released import ReleasedBBKNN, ReleasedMNN
 from sccl.augment.swap import InnerSwap
+from sccl.inputs.names import unknown
 
 Semantics = Literal["corrected", "released"]
 

@@ -45,13 +45,18 @@ def matrix_of(adata: AnnData, layer: str | None, *, what: str = "adata") -> tupl
         nearest = get_close_matches(str(layer), names, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
         raise KeyError(f"`layer`: {layer!r} is not in {what}.layers, which holds {names}{hint}")
-    name = f"{what}.X" if layer is None else f"{what}.layers[{layer!r}]"
+    name = name_of(layer, what=what)
     x = adata.X if layer is None else adata.layers[layer]
     if x is None:
         others = f"pass `layer=`, one of {names}" if names else "store expression there"
         raise ValueError(f"{name} is None: {others}.")
     check_readable(x, name=name)
     return x, name
+
+
+def name_of(layer: str | None, *, what: str = "adata") -> str:
+    """Return what messages call the matrix of a layer, or ``X`` if None."""
+    return f"{what}.X" if layer is None else f"{what}.layers[{layer!r}]"
 
 
 def check_readable(x: Any, *, name: str) -> None:

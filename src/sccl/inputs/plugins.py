@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
+
+from sccl.inputs.names import unknown
 
 
 def find_part(name: str, known: Mapping[str, type], kind: type, *, what: str) -> Any:
@@ -43,11 +44,8 @@ def find_part(name: str, known: Mapping[str, type], kind: type, *, what: str) ->
         except (ImportError, AttributeError) as error:
             raise KeyError(f"`{what}`: {name!r} cannot be imported: {error}.") from error
     else:
-        names = [*known, *others]
-        nearest = get_close_matches(str(name), names, n=1, cutoff=0.0)[0]
         raise KeyError(
-            f"Unknown {what} {name!r}; did you mean {nearest!r}? Known: {', '.join(names)}; and a class of another package as "
-            "'package.module:Class'."
+            f"{unknown(what, name, [*known, *others])} A class of another package is named 'package.module:Class'."
         )
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise TypeError(f"`{what}`: {name!r} is {found!r}, which is no {kind.__name__}.")

@@ -56,7 +56,7 @@ class Side:
 
     @cached_property
     def averages(self) -> np.ndarray:
-        """Of each witness and those nearest to it."""
+        """Of each landmark and those nearest to it."""
         return mean_over(self.landmarks, self.near[self.drawn])
 
     @cached_property

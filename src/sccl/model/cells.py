@@ -8,7 +8,7 @@ import numpy as np
 from scvi import REGISTRY_KEYS
 
 from sccl.inputs.anndata import check_anndata, record_of
-from sccl.inputs.expression import matrix_of
+from sccl.inputs.expression import check_expression, matrix_of, name_of
 from sccl.inputs.fingerprint import is_unchanged
 from sccl.model.genes import align_genes, fill_genes
 from sccl.model.likeness import check_cells, check_likeness, describe
@@ -31,7 +31,6 @@ def own_cells(model: RegisteredModel) -> Any:
         raise ValueError("The model was loaded without cells: pass `adata`.")
     layer = model.registry["setup_args"]["layer"]
     known = model.adata_manager.registered
-    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     shape = (model.adata.n_obs, model.adata.n_vars)
     if shape != known.fingerprint.shape:
         raise ValueError(
@@ -39,7 +38,7 @@ def own_cells(model: RegisteredModel) -> Any:
             f"{known.fingerprint.shape[0]} × {known.fingerprint.shape[1]} were registered. Subset a copy, "
             f"`adata[:, genes].copy()`, and leave the model's own as it is; or register it anew and train a new model."
         )
-    x, _ = matrix_of(model.adata, layer)
+    x, name = matrix_of(model.adata, layer)
     if not is_unchanged(x, known.fingerprint):
         raise ValueError(
             f"{name} was changed after `setup_anndata`: {_what_changed(x)}. Put back what was registered, and keep other values "
@@ -104,8 +103,7 @@ def check_attached[Model: RegisteredModel](model: Model) -> Model:
     if model.adata is None:
         return model
     measured = np.ones(model.summary_stats.n_vars, dtype=bool)
-    layer = model.registry["setup_args"]["layer"]
-    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    name = name_of(model.registry["setup_args"]["layer"])
     check_likeness(model.adata_manager.registered.description, model.input_, measured=measured, name=name)
     return model
 
@@ -118,8 +116,6 @@ def _is_own(model: RegisteredModel) -> bool:
 
 def _what_changed(x: Any) -> str:
     """Say in what a matrix cannot be what was registered."""
-    from sccl.inputs.expression import check_expression
-
     try:
         check_expression(x, name="it")
     except ValueError as error:

@@ -147,14 +147,19 @@ class LearningModel(EmbeddingModel):
             self._fit_readout(views.pairs, splitter.train_idx)
         self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
 
+    @property
+    def _outer_key(self) -> str:
+        """Where the batches are registered that pairs are looked for across."""
+        return OUTER_BATCH_KEY if OUTER_BATCH_KEY in self.adata_manager.data_registry else REGISTRY_KEYS.BATCH_KEY
+
     def _bind(self, augmentation: Any, sampling: Any, use_rep: str | None) -> tuple[Compose, Sampling, np.ndarray]:
         """Return views and minibatches that know their neighbours, and the batches that pairs are looked for across."""
         check_representation(self.adata, use_rep)
         views = as_compose(self._augmentation if augmentation is None else augmentation)
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
-        inner = self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY).ravel()
-        is_nested = OUTER_BATCH_KEY in self.adata_manager.data_registry
-        batch = self.adata_manager.get_from_registry(OUTER_BATCH_KEY).ravel() if is_nested else inner
+        inner, batch = (
+            self.adata_manager.get_from_registry(key).ravel() for key in (REGISTRY_KEYS.BATCH_KEY, self._outer_key)
+        )
         if views.needs_neighbors or minibatches.needs_neighbors:
             space = graph.CellSpace(self._neighbor_space(use_rep), batch, inner)
             views, minibatches = views.bind(space), minibatches.bind(space)
@@ -211,9 +216,7 @@ class LearningModel(EmbeddingModel):
         if views.n_pairs is not None and not is_one_batch_of_several:
             judge_pairs(views.n_pairs, batch)
             csr, rows = reader.read(cells)
-            is_nested = OUTER_BATCH_KEY in self.adata_manager.data_registry
-            key = OUTER_BATCH_KEY if is_nested else REGISTRY_KEYS.BATCH_KEY
-            names = self.adata_manager.get_state_registry(key)["categorical_mapping"]
+            names = self.adata_manager.get_state_registry(self._outer_key)["categorical_mapping"]
             judge_genes(csr[rows], batch[cells], list(names))
 
     @property

@@ -13,9 +13,9 @@ from scvi.data._constants import _SCVI_UUID_KEY
 from scvi.model.base import BaseModelClass
 from scvi.model.base._base_model import BaseModelMetaClass
 
-from sccl.augment.names import unknown
 from sccl.dataloaders.manager import CellManager
 from sccl.inputs import check_anndata, find_column
+from sccl.inputs.names import unknown
 from sccl.model.checks import check_setup
 from sccl.model.fields import TextObsField, check_batches
 from sccl.model.saved import find_model

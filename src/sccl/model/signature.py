@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from sccl.augment.names import unknown
+from sccl.inputs.names import unknown
 
 
 def show_signature(cls: Any) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sccl.augment.names import unknown
 from sccl.dataloaders.sampling.base import Sampling
 from sccl.dataloaders.sampling.batch import BatchSampling
 from sccl.dataloaders.sampling.neighbor import NeighborSampling
 from sccl.dataloaders.sampling.uniform import UniformSampling
+from sccl.inputs.names import unknown
 from sccl.inputs.plugins import find_part
 
 BY_NAME: dict[str, type[Sampling]] = {
