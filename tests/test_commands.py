@@ -110,6 +110,7 @@ def test_make_demo_takes_names_as_they_are(tmp_path, name):
     done = subprocess.run(
         [
             "make",
+            "--no-print-directory",  # which it prints where make runs these tests
             "-f",
             makefile,
             "-o",
