@@ -18,7 +18,7 @@ from hydra.utils import get_method
 import sccl
 from sccl import graph
 from sccl.benchmark.data import Data
-from sccl.benchmark.study import plan
+from sccl.benchmark.plan.study import plan
 
 CASES = [
     ("pbmc_3tech", "B", "5p"),

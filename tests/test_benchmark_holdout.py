@@ -10,12 +10,13 @@ import pytest
 import scanpy as sc
 
 import sccl
-from sccl.benchmark import app, holdout
+from sccl.benchmark import app
 from sccl.benchmark.data import Data, prepare
 from sccl.benchmark.methods import Embedding
+from sccl.benchmark.plan.study import OptionError, plan
 from sccl.benchmark.report import write_report
-from sccl.benchmark.results import read_runs
-from sccl.benchmark.study import OptionError, plan
+from sccl.benchmark.report.results import read_runs
+from sccl.benchmark.run import holdout
 
 SMALL = ["data.n_cells=300", "data.n_genes=200", "data.n_top_genes=100"]
 

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
 from sccl.benchmark import score
-from sccl.benchmark.measures.cilisi import cilisi
-from sccl.benchmark.measures.clusters import cluster_agreement
-from sccl.benchmark.measures.lisi import lisi
-from sccl.benchmark.measures.pcr import explained_within_types, pcr_comparison, pcr_within_types
-from sccl.benchmark.measures.purity import one_batch_purity
-from sccl.benchmark.measures.scgraph import scgraph
-from sccl.benchmark.measures.silhouette import bras, silhouettes
-from sccl.benchmark.measures.transfer import transfer_across_batches
-from sccl.benchmark.neighbors import exact_neighbors
 from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION, MEASURES, SILHOUETTES
+from sccl.benchmark.scores.cilisi import cilisi
+from sccl.benchmark.scores.clusters import cluster_agreement
+from sccl.benchmark.scores.lisi import lisi
+from sccl.benchmark.scores.neighbors import exact_neighbors
+from sccl.benchmark.scores.pcr import explained_within_types, pcr_comparison, pcr_within_types
+from sccl.benchmark.scores.purity import one_batch_purity
+from sccl.benchmark.scores.scgraph import scgraph
+from sccl.benchmark.scores.silhouette import bras, silhouettes
+from sccl.benchmark.scores.transfer import transfer_across_batches
 
 
 class Cells:

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 import sccl
-from sccl.benchmark import figures, pictures, report
-from sccl.benchmark.execute import execute
-from sccl.benchmark.results import read_runs
-from sccl.benchmark.statistics import main_effects, over_seeds, paired_differences, relative_to_table
-from sccl.benchmark.study import plan
+from sccl.benchmark import pictures, report
+from sccl.benchmark.plan.study import plan
+from sccl.benchmark.report import figures
+from sccl.benchmark.report.results import read_runs
+from sccl.benchmark.report.statistics import main_effects, over_seeds, paired_differences, relative_to_table
+from sccl.benchmark.run.execute import execute
 
 
 def table_of_runs(totals: dict[tuple[str, str, int], float]) -> pd.DataFrame:

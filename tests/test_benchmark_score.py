@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sccl.benchmark import score
-from sccl.benchmark.inputs import as_codes, as_embedding, check_same_order
-from sccl.benchmark.kbet import kbet_per_label
-from sccl.benchmark.neighbors import exact_neighbors
 from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION, MEASURES
+from sccl.benchmark.scores.inputs import as_codes, as_embedding, check_same_order
+from sccl.benchmark.scores.kbet import kbet_per_label
+from sccl.benchmark.scores.neighbors import exact_neighbors
 
 N_CELLS = 240
 
@@ -248,7 +248,7 @@ def test_kbet_of_a_type_that_lies_in_pieces_is_zero_and_undefined_without_a_type
 def test_variance_explained_by_batches_is_that_of_a_regression_on_principal_components(seed):
     from scib_metrics.utils import principal_component_regression
 
-    from sccl.benchmark.measures.pcr import explained
+    from sccl.benchmark.scores.pcr import explained
 
     rng = np.random.default_rng(seed)
     batch = np.concatenate([[0, 1, 2], rng.choice(3, 57)])

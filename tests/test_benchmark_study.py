@@ -21,12 +21,12 @@ import scvi
 
 import sccl
 from sccl.benchmark import app
-from sccl.benchmark.execute import execute
 from sccl.benchmark.methods import obsm
+from sccl.benchmark.plan.run import Run
+from sccl.benchmark.plan.study import OptionError, plan
 from sccl.benchmark.report import write_report
-from sccl.benchmark.run import Run
-from sccl.benchmark.schedule import run_all
-from sccl.benchmark.study import OptionError, plan
+from sccl.benchmark.run.execute import execute
+from sccl.benchmark.run.schedule import run_all
 
 #: A data set that PCA embeds and scores in a second.
 SMALL = ["method=pca", "method.n_comps=5", "data.n_cells=120", "data.n_genes=60"]

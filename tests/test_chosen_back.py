@@ -6,8 +6,8 @@ from by_hand import distances_by_hand, nearest_by_hand
 from one_sided import one_sided
 
 from sccl import graph
-from sccl.mapping.chosen_back import chosen_back
-from sccl.mapping.displacement import displacement
+from sccl.mapping.novelty.chosen_back import chosen_back
+from sccl.mapping.novelty.displacement import displacement
 
 METRICS = ("cosine", "euclidean")
 

@@ -459,7 +459,7 @@ def columns_through_benchmark(adata, about, tmp_path):
 
 def columns_through_score(adata, about, tmp_path):
     # the gate of `score`; that the score itself does not change with names is in its own test
-    from sccl.benchmark.inputs import as_codes
+    from sccl.benchmark.scores.inputs import as_codes
 
     return tuple(pd.factorize(as_codes(key, adata.obs[key], adata.n_obs))[0] for key in ("batch", "cell_type"))
 

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sccl
-from sccl.mapping.reciprocity import reciprocity, usual_scores
-from sccl.mapping.settle import settle
+from sccl.mapping.novelty.classification_em import classification_em
+from sccl.mapping.novelty.detection import sample_reference
+from sccl.mapping.novelty.hysteresis import hysteresis_threshold
+from sccl.mapping.novelty.reciprocity import reciprocity, usual_scores
 from sccl.mapping.space import voting_space
-from sccl.mapping.spread import spread
-from sccl.mapping.unknown import sample_reference
 from sccl.mapping.votes import vote
 
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
@@ -620,7 +620,7 @@ def test_unknown_spreads_within_a_group_of_likely_cells_and_nowhere_else():
     sure[:40] = likely[:90] = True  # of the first group two in five are sure, and most are likely
     likely[100:190] = True  # of the second most are likely, but none is sure
     sure[200:205] = likely[200:290] = True  # of the third hardly any is sure
-    unknown = spread(sure, likely, x)
+    unknown = hysteresis_threshold(sure, likely, x)
     assert unknown[:90].mean() > 0.9
     assert not unknown[90:100].any()  # who is not even likely stays known
     assert not unknown[100:200].any()
@@ -632,10 +632,10 @@ def test_spreading_keeps_the_sure_cells_and_adds_only_likely_ones(n_cells, seed)
     rng = np.random.default_rng(seed)
     x, likely = rng.normal(size=(n_cells, 2)), rng.random(n_cells) < 0.5
     sure = rng.random(n_cells) < 0.3
-    unknown = spread(sure, likely, x)
+    unknown = hysteresis_threshold(sure, likely, x)
     assert unknown[sure].all()
     assert not unknown[~(sure | likely)].any()
-    assert np.array_equal(spread(unknown, likely, x), unknown)  # there is nothing more to add
+    assert np.array_equal(hysteresis_threshold(unknown, likely, x), unknown)  # there is nothing more to add
 
 
 def test_unknown_cells_settle_on_whole_groups():
@@ -644,7 +644,7 @@ def test_unknown_cells_settle_on_whole_groups():
     codes = np.where(kinds == 2, np.arange(300) % 2, kinds)
     x = rng.normal(size=(300, 10)) + 5 * np.eye(10)[kinds]
     unknown = np.where(kinds == 2, rng.random(300) < 0.4, rng.random(300) < 0.06)
-    assert np.array_equal(settle(unknown, codes, x), kinds == 2)
+    assert np.array_equal(classification_em(unknown, codes, x), kinds == 2)
 
 
 def test_few_cells_that_are_like_the_others_do_not_hold_on_to_each_other():
@@ -653,7 +653,7 @@ def test_few_cells_that_are_like_the_others_do_not_hold_on_to_each_other():
     for _ in range(20):
         unknown = np.zeros(200, dtype=bool)
         unknown[rng.permutation(200)[:10]] = True
-        left.append(settle(unknown, np.zeros(200, dtype=int), rng.normal(size=(200, 50))).sum())
+        left.append(classification_em(unknown, np.zeros(200, dtype=int), rng.normal(size=(200, 50))).sum())
     assert np.mean(left) < 1
 
 
@@ -662,11 +662,11 @@ def test_who_is_alone_does_not_settle(n_cells, n_labels, seed):
     rng = np.random.default_rng(seed)
     x, codes = rng.normal(size=(n_cells, 3)), rng.integers(n_labels, size=n_cells)
     unknown = rng.random(n_cells) < 0.2
-    settled = settle(unknown, codes, x)
+    settled = classification_em(unknown, codes, x)
     if np.unique(2 * codes + unknown, return_counts=True)[1].max() < 5:
         assert np.array_equal(settled, unknown)
     for same in (np.zeros(n_cells, dtype=bool), np.ones(n_cells, dtype=bool)):
-        assert np.array_equal(settle(same, codes, x), same)
+        assert np.array_equal(classification_em(same, codes, x), same)
 
 
 def test_the_cells_that_stand_for_a_large_reference_hold_every_label():

@@ -1,4 +1,4 @@
-"""What the house promises of itself: rooms, circles, sizes."""
+"""What the house promises of itself: rooms, rooms in these, circles, sizes."""
 
 import ast
 from pathlib import Path
@@ -24,6 +24,11 @@ ROOMS = [
     "datasets",
     "inputs",
 ]
+#: The same within a room that has rooms of its own; its other files come above these.
+INNER_ROOMS = {
+    "benchmark": ["report", "run", "plan", "methods", "scores", "data", "pictures"],
+    "mapping": ["transfer", "space", "novelty", "whitening", "votes"],
+}
 
 
 def name_of(path):
@@ -62,6 +67,20 @@ def test_rooms_import_only_from_rooms_below(path):
     for target in imports(path):
         room = target.split(".")[1] if "." in target else None
         assert room is None or room in below, f"{name_of(path)} imports {target}"
+
+
+@pytest.mark.parametrize("room", INNER_ROOMS)
+def test_the_rooms_in_a_room_import_only_from_those_below(room):
+    def height(name):
+        part = name.removeprefix(f"sccl.{room}").partition(".")[2].partition(".")[0]
+        return -INNER_ROOMS[room].index(part) if part in INNER_ROOMS[room] else 1
+
+    inside = [name for name in NAMES if name.startswith(f"sccl.{room}.")]
+    edges = [
+        (name, target) for name in inside for target in imports(NAMES[name]) if f"{target}.".startswith(f"sccl.{room}.")
+    ]
+    assert edges
+    assert not [edge for edge in edges if height(edge[1]) > height(edge[0])]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

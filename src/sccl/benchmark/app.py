@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sccl.benchmark.run import Run
-from sccl.benchmark.schedule import run_all
-from sccl.benchmark.study import OptionError, Study, check_file, plan
+from sccl.benchmark.plan.run import Run
+from sccl.benchmark.plan.study import OptionError, Study, check_file, plan
+from sccl.benchmark.run.schedule import run_all
 
 CONFIG_MODULE = "sccl.benchmark.conf"
 

@@ -83,9 +83,9 @@ def _run(args: argparse.Namespace) -> None:
         from anndata import AnnData
 
         import sccl
-        from sccl.benchmark.jax_cache import use_jax_cache
         from sccl.benchmark.pictures import draw_loss, draw_umaps
         from sccl.benchmark.scores import score
+        from sccl.benchmark.scores.jax_cache import use_jax_cache
         from sccl.commands.summary import contents, markdown, verdict
         from sccl.model import CLModel
 

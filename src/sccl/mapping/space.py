@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sccl.mapping.whiten import label_means, whitening
+from sccl.mapping.whitening import label_means, within_class_whitening
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -64,7 +64,7 @@ def voting_space(
 
 
 def _scaled(ref: np.ndarray, query: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    white = whitening(ref, codes)
+    white = within_class_whitening(ref, codes)
     # The mean of the labels' means, so that the origin does not depend on how frequent they are.
     center = label_means(ref, codes).mean(axis=0)
     white_ref, white_query = ((part - center) @ white for part in (ref, query))

@@ -13,8 +13,8 @@ from sccl import graph
 from sccl.dataloaders import RowReader
 from sccl.inputs import as_count, as_text, check_anndata, check_choice, find_batches, find_column
 from sccl.inputs.csr import as_csr
+from sccl.mapping.novelty.detection import is_unknown, sample_reference
 from sccl.mapping.space import voting_space
-from sccl.mapping.unknown import is_unknown, sample_reference
 from sccl.mapping.votes import vote
 from sccl.model.cells import read_cells
 
@@ -44,10 +44,10 @@ def transfer_labels(
     components of expression side by side, both scaled by the reference's labels (:func:`sccl.mapping.space.voting_space`):
     what varies within labels counts little, in the place of the model's readout. Genes that the query lacks are left out of
     the reference, too. A cell is called unknown if it is farther from all labels than the reference's batches are from each
-    other (:func:`sccl.mapping.distance.is_far`), or if the reference cells nearest to it prefer other cells of the query or
-    differ from it more than around it (:func:`sccl.mapping.reciprocity.reciprocity`). Both are calibrated on the reference:
+    other (:func:`sccl.mapping.novelty.mahalanobis.is_far`), or if the reference cells nearest to it prefer other cells of the query or
+    differ from it more than around it (:func:`sccl.mapping.novelty.reciprocity.reciprocity`). Both are calibrated on the reference:
     each of its batches in turn is mapped to the others, and few of its cells must be unknown. Then cells of the query that are
-    alike are called alike (:func:`sccl.mapping.settle.settle`). Cells without any expression are unknown. A low confidence alone makes no cell unknown: new types often
+    alike are called alike (:func:`sccl.mapping.novelty.classification_em.classification_em`). Cells without any expression are unknown. A low confidence alone makes no cell unknown: new types often
     lie deep in the territory of one label.
 
     Parameters

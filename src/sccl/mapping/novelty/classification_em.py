@@ -1,11 +1,11 @@
-"""Cells of a query that are of one kind are either known or not, all of them."""
+"""Classification EM: cells of a query that are of one kind are either known or not, all of them."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from sccl.mapping.whiten import label_means, whitening
+from sccl.mapping.whitening import label_means, within_class_whitening
 
 # A group of fewer cells has no mean to speak of: its cells stay what they are, and no others join.
 FEWEST_IN_GROUP = 5
@@ -13,7 +13,7 @@ FEWEST_IN_GROUP = 5
 MAX_ROUNDS = 10
 
 
-def settle(unknown: np.ndarray, codes: np.ndarray, x_nd: np.ndarray) -> np.ndarray:
+def classification_em(unknown: np.ndarray, codes: np.ndarray, x_nd: np.ndarray) -> np.ndarray:
     """Compare the cells that are called unknown with the known ones of the same query, and call each what it is more like.
 
     Between cells of one query there is no batch effect, so that what is hard to see beside the reference is easy to see
@@ -63,7 +63,7 @@ def _joined(unknown: np.ndarray, groups: np.ndarray, x_nd: np.ndarray) -> np.nda
     if not members.size:
         return unknown
     _, first, groups, sizes = np.unique(groups[members], return_index=True, return_inverse=True, return_counts=True)
-    white = whitening(x_nd[members], groups)
+    white = within_class_whitening(x_nd[members], groups)
     white_nd = x_nd @ white
     squared_ng = cdist(white_nd, label_means(white_nd[members], groups), "sqeuclidean")
     squared_ng[members, groups] *= (sizes / (sizes - 1))[groups] ** 2

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccl.benchmark import figures
-from sccl.benchmark.holdout import METRIC, K
-from sccl.benchmark.page import heading, heat_map, note, sortable
-from sccl.benchmark.results import HELD_OUT, NONE, of_data, title_of_data
-from sccl.benchmark.statistics import over_seeds
+from sccl.benchmark.report import figures
+from sccl.benchmark.report.page import heading, heat_map, note, sortable
+from sccl.benchmark.report.results import HELD_OUT, NONE, of_data, title_of_data
+from sccl.benchmark.report.statistics import over_seeds
+from sccl.benchmark.run.holdout import METRIC, K
+from sccl.benchmark.run.picture import queries
 
 #: Rows of each data set of which a confusion matrix and a UMAP is shown.
 N_SHOWN = 4
@@ -23,7 +24,7 @@ def write(runs: pd.DataFrame, out: Path) -> tuple[list[str], list[tuple[str, str
     Parameters
     ----------
     runs
-        Of :func:`sccl.benchmark.results.read_runs`, with ``held_out=True``.
+        Of :func:`sccl.benchmark.report.results.read_runs`, with ``held_out=True``.
     out
         Directory to write into: ``holdout_runs.csv`` (metrics of each run), ``holdout.csv`` (mean and sd over seeds, for
         each batch and, as batch ``all``, for the mean over batches) and ``holdout.md`` (the latter).
@@ -96,9 +97,7 @@ def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
             content.append(heat_map(_confusion(paths)))
         if directories:
             first = {title: paths[0] for title, paths in directories.items()}
-            content.append(
-                heading("Reference and query, first batch and seed") + figures.as_svg(figures.queries(first))
-            )
+            content.append(heading("Reference and query, first batch and seed") + figures.as_svg(queries(first)))
         sections.append((f"Held-out batches of {title_of_data(of_set, data)}", "".join(content)))
     return sections
 

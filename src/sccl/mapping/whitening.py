@@ -1,4 +1,4 @@
-"""A space in which what cells of one label differ by counts little, and what tells labels apart counts much."""
+"""Within-class whitening: a space in which what cells of one label differ by counts little, and what tells labels apart counts much."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def label_means(x_nd: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return sums_ld / np.bincount(codes)[:, None]
 
 
-def whitening(x_nd: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def within_class_whitening(x_nd: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the matrix ``(n_dims, n_dims)`` after which the covariance within labels is about the identity.
 
     Parameters

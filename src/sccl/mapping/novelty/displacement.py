@@ -7,7 +7,7 @@ import numpy as np
 
 from sccl.graph.averages import mean_over
 from sccl.graph.search import Metric
-from sccl.mapping.sides import Side, as_comparable, as_sides
+from sccl.mapping.novelty.sides import Side, as_comparable, as_sides
 
 
 def displacement(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sccl.benchmark.results import CONTENT, NONE, of_data
+from sccl.benchmark.report.results import CONTENT, NONE, of_data
 from sccl.benchmark.scores import AGGREGATES, MEASURES, with_aggregates
 
 #: Coverage of the intervals.

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from sccl.benchmark.run import STATUS, Run
-from sccl.benchmark.surroundings import code, forget_peak_memory, git_state, hardware, peak_memory_gib, versions
+from sccl.benchmark.plan.run import STATUS, Run
+from sccl.benchmark.run.surroundings import code, forget_peak_memory, git_state, hardware, peak_memory_gib, versions
 
 
 def execute(run: Run) -> None:
@@ -78,9 +78,9 @@ def _work(run: Run, directory: Path) -> None:
         import torch
         import umap  # noqa: F401
 
-        from sccl.benchmark import holdout, integration
         from sccl.benchmark.data import prepare
-        from sccl.benchmark.jax_cache import use_jax_cache
+        from sccl.benchmark.run import holdout, integration
+        from sccl.benchmark.scores.jax_cache import use_jax_cache
 
         use_jax_cache()
         torch.set_num_threads(run.threads)

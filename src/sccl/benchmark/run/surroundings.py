@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 @cache
 def code() -> str:
     """Return eight hexadecimal digits of a hash of this package's source and configuration."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     files = sorted(path for path in root.rglob("*") if path.suffix in (".py", ".yaml"))
     digest = hashlib.sha256()
     for path in files:

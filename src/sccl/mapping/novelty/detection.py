@@ -1,4 +1,4 @@
-"""Which cells are like nothing in the reference?"""
+"""The steps of novelty detection, one after the other."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from anndata import AnnData
 from scipy import sparse
 
 from sccl import graph
-from sccl.mapping.distance import is_far
-from sccl.mapping.reciprocity import reciprocity, usual_scores
-from sccl.mapping.settle import settle
-from sccl.mapping.sides import FEWEST_CELLS
-from sccl.mapping.spread import spread
+from sccl.mapping.novelty.classification_em import classification_em
+from sccl.mapping.novelty.hysteresis import hysteresis_threshold
+from sccl.mapping.novelty.mahalanobis import is_far
+from sccl.mapping.novelty.reciprocity import reciprocity, usual_scores
+from sccl.mapping.novelty.sides import FEWEST_CELLS
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -57,8 +57,8 @@ def is_unknown(
     """Say which query cells are far from the reference in the embedding, or not chosen back by it in expression.
 
     How far is far and how rarely is too rarely is learned from the reference: from its batches, each left out in turn.
-    Among unknown cells the same holds for less rarely, see :func:`~sccl.mapping.spread.spread`. Then the query's cells are
-    compared with each other, see :func:`~sccl.mapping.settle.settle`.
+    Among unknown cells the same holds for less rarely, see :func:`~sccl.mapping.novelty.hysteresis.hysteresis_threshold`. Then the query's cells are
+    compared with each other, see :func:`~sccl.mapping.novelty.classification_em.classification_em`.
 
     Parameters
     ----------
@@ -89,5 +89,7 @@ def is_unknown(
             strict, loose = usual_scores(p_ref, codes, batch)
             sure, likely = ((scores < threshold).any(axis=1) for threshold in (strict, loose))
             p_cells = graph.representation(AnnData(x_cells))  # among themselves, where no batch effect is
-            unknown[cells] = settle(spread(unknown[cells] | sure, likely, p_cells), winners[cells], p_cells)
+            unknown[cells] = classification_em(
+                hysteresis_threshold(unknown[cells] | sure, likely, p_cells), winners[cells], p_cells
+            )
     return unknown

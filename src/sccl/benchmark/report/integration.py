@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccl.benchmark import figures
-from sccl.benchmark.page import heading, heat_map, note, sortable
-from sccl.benchmark.results import NONE, of_data, title_of_data
+from sccl.benchmark.report import figures
+from sccl.benchmark.report.page import heading, heat_map, note, sortable
+from sccl.benchmark.report.results import NONE, of_data, title_of_data
+from sccl.benchmark.report.statistics import main_effects, over_seeds, paired_differences, relative_to_table
+from sccl.benchmark.run.picture import umaps
 from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION, MEASURES
-from sccl.benchmark.statistics import main_effects, over_seeds, paired_differences, relative_to_table
 
 #: UMAPs shown of each data set.
 N_UMAPS = 4
@@ -23,7 +24,7 @@ def write(runs: pd.DataFrame, out: Path) -> tuple[list[str], list[tuple[str, str
     Parameters
     ----------
     runs
-        Of :func:`sccl.benchmark.results.read_runs`.
+        Of :func:`sccl.benchmark.report.results.read_runs`.
     out
         Directory to write into: ``runs.csv`` (raw metrics of each run), ``table.csv`` and ``table.md`` (mean and sd over
         seeds, raw and scaled), ``measures.md`` (those that are hard to flatter), ``costs.csv`` (time and memory), ``pairs.csv`` and ``effects.csv``.
@@ -122,7 +123,7 @@ def _sections(
             )
             + sortable(pd.concat([panel[labels], group[_measures(group)]], axis=1))
             + f"<h3>Quality against time</h3>{figures.as_svg(figures.quality_against_time(group))}"
-            + f"<h3>UMAPs of the best rows, first seed</h3>{figures.as_svg(figures.umaps(chosen))}"
+            + f"<h3>UMAPs of the best rows, first seed</h3>{figures.as_svg(umaps(chosen))}"
         )
         sections.append((f"Data set {title_of_data(of_data(factors), data)}", content))
     return sections

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sccl.benchmark.inputs import as_codes, as_embedding, check_same_order
-from sccl.benchmark.kbet import kbet_per_label
-from sccl.benchmark.measures.cilisi import cilisi
-from sccl.benchmark.measures.clusters import cluster_agreement
-from sccl.benchmark.measures.lisi import lisi
-from sccl.benchmark.measures.pcr import pcr_comparison, pcr_within_types
-from sccl.benchmark.measures.purity import K, one_batch_purity
-from sccl.benchmark.measures.scgraph import scgraph
-from sccl.benchmark.measures.silhouette import bras, silhouettes
-from sccl.benchmark.measures.transfer import transfer_across_batches
-from sccl.benchmark.neighbors import exact_neighbors
+from sccl.benchmark.scores.cilisi import cilisi
+from sccl.benchmark.scores.clusters import cluster_agreement
+from sccl.benchmark.scores.inputs import as_codes, as_embedding, check_same_order
+from sccl.benchmark.scores.kbet import kbet_per_label
+from sccl.benchmark.scores.lisi import lisi
+from sccl.benchmark.scores.neighbors import exact_neighbors
+from sccl.benchmark.scores.pcr import pcr_comparison, pcr_within_types
+from sccl.benchmark.scores.purity import K, one_batch_purity
+from sccl.benchmark.scores.scgraph import scgraph
+from sccl.benchmark.scores.silhouette import bras, silhouettes
+from sccl.benchmark.scores.transfer import transfer_across_batches
 from sccl.inputs import as_count
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def score(
     One row per embedding, in the order given; higher is better in every column. :data:`BIO_CONSERVATION`, then
     :data:`BATCH_CORRECTION`, then their means and `Total`, which is 0.6 of "Bio conservation" and 0.4 of "Batch
     correction", all between 0 and 1 up to ARI, which may fall below 0. Then :data:`MEASURES`, see
-    :mod:`sccl.benchmark.measures`: none of them is part of `Total`.
+    :mod:`sccl.benchmark.scores`: none of them is part of `Total`.
 
     A metric that the batches and labels leave undefined is NaN in all rows and left out of the means: "BRAS" and "KBET"
     where no label spans two batches, "KBET" also where none that does has ten cells, "PCR comparison" where batches

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sccl.benchmark.neighbors import exact_neighbors
+from sccl.benchmark.scores.neighbors import exact_neighbors
 
 if TYPE_CHECKING:
     from scib_metrics.nearest_neighbors import NeighborsResults

@@ -1,4 +1,4 @@
-"""Are cells of which it is likely among those of which it is sure?"""
+"""Hysteresis thresholding: are cells of which it is likely among those of which it is sure?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ N_NEIGHBORS = 30
 FEWEST_UNKNOWN = 0.3
 
 
-def spread(sure: np.ndarray, likely: np.ndarray, x_nd: np.ndarray) -> np.ndarray:
+def hysteresis_threshold(sure: np.ndarray, likely: np.ndarray, x_nd: np.ndarray) -> np.ndarray:
     """Say which cells are unknown: the sure ones, and the likely ones that have many unknown ones around them.
 
     A kind that is not in the reference is many cells in one place, while known cells with low scores are scattered: so

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from sccl.benchmark.run import Run
+from sccl.benchmark.plan.run import Run
 
 _POLL_SECONDS = 5.0
 
@@ -122,7 +122,7 @@ def _in_queue(array: str) -> set[str]:
 
 def _execute(run: Run) -> None:
     # imported where it is needed: planning a study needs no torch
-    from sccl.benchmark.execute import execute
+    from sccl.benchmark.run.execute import execute
 
     execute(run)
 

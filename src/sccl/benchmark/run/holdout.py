@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sccl import graph
-from sccl.benchmark.figures import queries
+from sccl.benchmark.run.picture import queries
 from sccl.graph.search import Metric
 from sccl.mapping.votes import vote
 

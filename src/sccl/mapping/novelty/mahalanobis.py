@@ -1,4 +1,4 @@
-"""Is a cell farther from every label of the reference than the reference's batches are from each other?"""
+"""Mahalanobis distance: is a cell farther from every label of the reference than the reference's batches are from each other?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from sccl import graph
 from sccl.graph.averages import mean_over
-from sccl.mapping.whiten import label_means, whitening
+from sccl.mapping.whitening import label_means, within_class_whitening
 
 # Averaged over its nearest cells of the same batch a cell loses most of its noise, and keeps what its kind shares.
 N_SMOOTHED = 15
@@ -66,5 +66,5 @@ def _smooth(z_nd: np.ndarray, n_neighbors: int) -> np.ndarray:
 
 def _distance(z_ref: np.ndarray, codes: np.ndarray, z_nd: np.ndarray) -> np.ndarray:
     _, codes = np.unique(codes, return_inverse=True)
-    white = whitening(z_ref, codes)
+    white = within_class_whitening(z_ref, codes)
     return cdist(z_nd @ white, label_means(z_ref, codes) @ white).min(axis=1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from sccl.benchmark.run import read_status
+from sccl.benchmark.plan.run import read_status
 
 #: Columns that say what was chosen; settings in which runs differ follow them.
 CHOICES = ("data", "method", "model", "augmentation", "sampling")

@@ -6,7 +6,7 @@ import numpy as np
 
 from sccl.graph.averages import mean_over
 from sccl.graph.search import Metric
-from sccl.mapping.sides import Side, as_comparable, as_sides, share_of
+from sccl.mapping.novelty.sides import Side, as_comparable, as_sides, share_of
 
 # At least so many cells are chosen.
 FEWEST_NEIGHBORS = 10

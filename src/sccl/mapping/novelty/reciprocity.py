@@ -6,10 +6,10 @@ import numpy as np
 
 from sccl import graph
 from sccl.graph.exact import directions
-from sccl.mapping.chosen_back import chosen_back
-from sccl.mapping.displacement import displacement
-from sccl.mapping.sides import FEWEST_CELLS
-from sccl.mapping.whiten import whitening
+from sccl.mapping.novelty.chosen_back import chosen_back
+from sccl.mapping.novelty.displacement import displacement
+from sccl.mapping.novelty.sides import FEWEST_CELLS
+from sccl.mapping.whitening import within_class_whitening
 
 # Few are chosen: in this space batches differ less, and rare labels are to be found.
 SHARE = 0.01
@@ -60,9 +60,9 @@ def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np
 
     On expression, for an encoder may not see by what a kind that it never met differs: on principal components, centred
     for reference and query, and on the two's shared directions (canonical correlation), both scaled so that cells of one
-    label vary alike in all directions (see :func:`sccl.mapping.chosen_back.chosen_back`). Where the reference has a related kind, that
+    label vary alike in all directions (see :func:`sccl.mapping.novelty.chosen_back.chosen_back`). Where the reference has a related kind, that
     one chooses a cell for want of a better; so in the second score the first is divided by the square of the distance,
-    where that is more than usual, in the scaled components (see :func:`sccl.mapping.displacement.displacement`).
+    where that is more than usual, in the scaled components (see :func:`sccl.mapping.novelty.displacement.displacement`).
 
     Parameters
     ----------
@@ -91,5 +91,5 @@ def reciprocity(p_ref: np.ndarray, p_query: np.ndarray, codes: np.ndarray) -> np
 
 
 def _scaled(ref: np.ndarray, query: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    white = whitening(ref, codes)
+    white = within_class_whitening(ref, codes)
     return ref @ white, query @ white

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from sccl.benchmark.run import Run
+from sccl.benchmark.plan.run import Run
 
 #: What determines a run's result.
 IDENTITY = ("method", "data", "seed", "score")

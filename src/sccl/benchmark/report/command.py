@@ -43,8 +43,8 @@ def write_report(results: Path, out: Path) -> list[Path]:
     out
         Directory to write into: ``report.html`` and the tables it shows. Of runs on all batches these are ``runs.csv``,
         ``table.csv``, ``table.md``, ``measures.md``, ``costs.csv``, ``pairs.csv`` and ``effects.csv``
-        (:mod:`sccl.benchmark.report_integration`), of those in which a batch was held out ``holdout_runs.csv``,
-        ``holdout.csv`` and ``holdout.md`` (:mod:`sccl.benchmark.report_holdout`). All but the costs and the page are the
+        (:mod:`sccl.benchmark.report.integration`), of those in which a batch was held out ``holdout_runs.csv``,
+        ``holdout.csv`` and ``holdout.md`` (:mod:`sccl.benchmark.report.holdout`). All but the costs and the page are the
         same however often the study was interrupted.
 
     Returns
@@ -58,16 +58,16 @@ def write_report(results: Path, out: Path) -> list[Path]:
     """
     import pandas as pd
 
-    from sccl.benchmark import report_holdout, report_integration
-    from sccl.benchmark.page import render, sortable
-    from sccl.benchmark.results import failures, kinds, read_runs
+    from sccl.benchmark.report import holdout, integration
+    from sccl.benchmark.report.page import render, sortable
+    from sccl.benchmark.report.results import failures, kinds, read_runs
 
     found = kinds(results)
     if not found:
         raise FileNotFoundError(f"{results} has no complete run; sccl-bench results={results} makes some.")
     out.mkdir(parents=True, exist_ok=True)
     written, sections = [], []
-    for held_out, part in ((False, report_integration), (True, report_holdout)):
+    for held_out, part in ((False, integration), (True, holdout)):
         if held_out in found:
             names, content = part.write(read_runs(results, held_out=held_out), out)
             written += names

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sccl.benchmark.measures.lisi import lisi
-from sccl.benchmark.neighbors import exact_neighbors
+from sccl.benchmark.scores.lisi import lisi
+from sccl.benchmark.scores.neighbors import exact_neighbors
 
 #: Cells that a type needs.
 MIN_CELLS = 10

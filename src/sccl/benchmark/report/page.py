@@ -25,7 +25,7 @@ def render(title: str, sections: Sequence[tuple[str, str]]) -> str:
         Headings as text, contents as HTML.
     """
     body = "\n".join(f"<section><h2>{escape(heading)}</h2>\n{content}</section>" for heading, content in sections)
-    template = Template(files("sccl.benchmark").joinpath("page.html").read_text())
+    template = Template(files("sccl.benchmark.report").joinpath("page.html").read_text())
     return template.substitute(title=escape(title), body=body)
 
 

@@ -1,1 +1,0 @@
-"""Measures of an embedding, one a file: arrays in, one number out."""

@@ -1,0 +1,1 @@
+"""What is to be run? From options to runs."""

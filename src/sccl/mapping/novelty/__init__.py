@@ -1,0 +1,1 @@
+"""Which new cells are like nothing in the reference? Novelty detection, calibrated on the reference's own batches."""
