@@ -13,6 +13,7 @@ ROOMS = [
     "testing",
     "commands",
     "benchmark",
+    "pl",
     "mapping",
     "model",
     "train",

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sccl import augment, benchmark, dataloaders, datasets, graph, mapping, model, module, pp, testing, train
+    from sccl import augment, benchmark, dataloaders, datasets, graph, mapping, model, module, pl, pp, testing, train
     from sccl.model import (
         BYOL,
         CLAIRE,
@@ -36,6 +36,7 @@ _ROOMS = (
     "mapping",
     "model",
     "module",
+    "pl",
     "pp",
     "testing",
     "train",

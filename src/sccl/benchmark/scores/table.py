@@ -142,8 +142,16 @@ def score(
     with _alone():
         near_before = exact_neighbors(before, K + 1).indices
         rows = [_metrics(array, label_codes, batch_codes, before, near_before, seed) for array in arrays.values()]
+    groups = {
+        "cell types apart": BIO_CONSERVATION,
+        "batches mixed": BATCH_CORRECTION,
+        "means": AGGREGATES,
+        "hard to flatter": MEASURES,
+    }
     table = with_aggregates(pd.DataFrame(rows, index=list(arrays)))
-    return table.reindex(columns=[*BIO_CONSERVATION, *BATCH_CORRECTION, *AGGREGATES, *MEASURES])
+    table = table.reindex(columns=[name for names in groups.values() for name in names])
+    table.attrs["groups"] = {name: list(names) for name, names in groups.items()}  # for sccl.pl.scores
+    return table
 
 
 def _metrics(
