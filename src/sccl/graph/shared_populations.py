@@ -27,6 +27,8 @@ SURROUNDINGS = 0.3
 MAX_ROUNDS = 8
 # A cell is judged by so many landmarks around it.
 N_JUDGES = 15
+# So many comparisons have all landmarks; more share their cost, which grows with the square of the landmarks, down to so many.
+N_COMPARISONS, FEWEST_LANDMARKS = 6, 250
 # With fewer cells a batch has too few others that could be chosen in a cell's place: nothing is said.
 FEWEST_CELLS = 30
 
@@ -70,7 +72,7 @@ def shared_populations(
     x: Any,
     batches: Any,
     *,
-    n_landmarks: int = 500,
+    n_landmarks: int = 1000,
     n_others: int = MOST_OTHERS,
     n_jobs: int = -1,
     seed: int = 0,
@@ -94,7 +96,7 @@ def shared_populations(
         Label of each cell's batch, shape (n_cells,).
     n_landmarks
         Landmarks of a batch at most, at least 1, and a quarter of the cells that they are averaged with: time and memory do not
-        grow with the batch.
+        grow with the batch. With more than four batches fewer are enough, for several others have their say.
     n_others
         As in `compared_batches`.
     n_jobs
@@ -122,7 +124,12 @@ def shared_populations(
     codes, n_batches = as_codes(batches, len(cells))
     others_bo = compared_batches(n_batches, n_others=n_others, seed=seed)
     matched_no = np.ones((len(cells), others_bo.shape[1]), dtype=np.float32)
-    chosen = [choose_landmarks(codes, n_batches, n * n_landmarks, seed=seed) for n in (1, AVERAGED)]
+    n_compared = others_bo.size // 2
+    n_averaged = AVERAGED * n_landmarks
+    n_landmarks = min(
+        n_landmarks, max(FEWEST_LANDMARKS, round(n_landmarks * (N_COMPARISONS / max(n_compared, 1)) ** 0.5))
+    )
+    chosen = [choose_landmarks(codes, n_batches, n, seed=seed) for n in (n_landmarks, n_averaged)]
     sides = {
         batch: _Side.of(cells, np.flatnonzero(codes == batch), landmarks, averaged, search)
         for batch, (landmarks, averaged) in enumerate(zip(*chosen, strict=True))
@@ -166,7 +173,7 @@ class _Side:
         n_smoothed = min(_smoothed(len(around)), max(len(around) // 4, 1))
         averages = mean_over(around, search.choose(marks, around, n_smoothed)).astype(np.float32)
         unit = directions(averages)
-        ranked = np.argsort(-(unit @ unit.T), axis=1, kind="stable").astype(np.min_scalar_type(n))
+        ranked = np.argsort(-(unit @ unit.T), axis=1, kind="stable").astype(np.int32)
         judges, _ = search.nearest(moved, marks, min(N_JUDGES, n))
         return cls(members, averages, ranked, judges)
 
@@ -188,29 +195,47 @@ def _smoothed(n_landmarks: int) -> int:
 
 def _matched(first: _Side, second: _Side) -> tuple[np.ndarray, np.ndarray]:
     """Say for the cells of two batches how often they are matched in the other, relative to those that they choose."""
-    x, y = first.averages, second.averages
-    of_x, of_y = _choices(x, y)
-    for _ in range(MAX_ROUNDS):
-        before = _partners(of_x, of_y), _partners(of_y, of_x)
-        x, y = _moved(x, y, first.ranked, before[0]), _moved(y, x, second.ranked, before[1])
-        of_x, of_y = _choices(x, y)
-        if np.array_equal(before[0], _partners(of_x, of_y)):
-            break
+    of_x, of_y = _align(first.averages, second.averages, first.ranked, second.ranked)
     around_x, around_y = first.around(_partners(of_x, of_y)), second.around(_partners(of_y, of_x))
     return first.relative(around_x, of_x, around_y), second.relative(around_y, of_y, around_x)
 
 
+@numba.njit(nogil=True, cache=True)
+def _align(x: np.ndarray, y: np.ndarray, ranked_x: np.ndarray, ranked_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move both by what their pairs have in common until these stay; return what each row then chooses of the others."""
+    of_x, of_y = _choices(x, y)
+    for _ in range(MAX_ROUNDS):
+        of_first, of_second = _partners(of_x, of_y), _partners(of_y, of_x)
+        x, y = _moved(x, y, ranked_x, of_first), _moved(y, x, ranked_y, of_second)
+        of_x, of_y = _choices(x, y)
+        if np.array_equal(of_first, _partners(of_x, of_y)):
+            break
+    return of_x, of_y
+
+
+@numba.njit(nogil=True, cache=True)
 def _choices(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the others that each row of `x`, and each row of `y`, is nearest to: their positions."""
-    scores = directions(x) @ directions(y).T
+    """Choose the others that each row of `x`, and each row of `y`, is nearest to by cosine: their positions."""
+    scores = np.dot(_unit(x), _unit(y).T)
     return _best(scores), _best(np.ascontiguousarray(scores.T))
 
 
+@numba.njit(nogil=True, cache=True)
+def _unit(x: np.ndarray) -> np.ndarray:
+    unit = x.copy()
+    for i in range(x.shape[0]):
+        length = np.sqrt(np.sum(x[i] * x[i]))
+        if length > 0:
+            unit[i] /= length
+    return unit
+
+
+@numba.njit(nogil=True, cache=True)
 def _best(scores: np.ndarray) -> np.ndarray:
     """Choose the best columns of each row."""
     k = min(max(FEWEST_NEIGHBORS, round(SHARE * scores.shape[1])), scores.shape[1])
-    best = np.full((len(scores), k), -np.inf, dtype=np.float32)
-    columns = np.zeros((len(scores), k), dtype=np.int32)
+    best = np.full((scores.shape[0], k), -np.inf, dtype=np.float32)
+    columns = np.zeros((scores.shape[0], k), dtype=np.int32)
     keep_best(scores, 0, best, columns)
     return columns
 
