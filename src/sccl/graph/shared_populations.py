@@ -15,8 +15,10 @@ from sccl.graph.search import Search
 from sccl.graph.spaces import center
 from sccl.inputs import as_count
 
-# A landmark is averaged with this share of the landmarks, those nearest to it, at least with so many.
+# A landmark stands for the mean of this share of its batch, the cells nearest to it, at least so many ...
 SMOOTHED, FEWEST_SMOOTHED = 0.06, 10
+# ... among so many times as many cells as there are landmarks.
+AVERAGED = 4
 # Of the other batch's averages this share, those nearest to one, are looked at, at least so many.
 SHARE, FEWEST_NEIGHBORS = 0.02, 10
 # How two batches differ at a place is the mean difference of the pairs among this share of the landmarks around.
@@ -25,6 +27,8 @@ SURROUNDINGS = 0.3
 MAX_ROUNDS = 8
 # A cell is judged by so many landmarks around it.
 N_JUDGES = 15
+# So many comparisons have all landmarks; more share their cost, which grows with the square of the landmarks, down to so many.
+N_COMPARISONS, FEWEST_LANDMARKS = 6, 250
 # With fewer cells a batch has too few others that could be chosen in a cell's place: nothing is said.
 FEWEST_CELLS = 30
 
@@ -75,7 +79,7 @@ def shared_populations(
 ) -> SharedPopulations:
     """Find out which populations of cells each two batches share.
 
-    Some cells of each batch, its landmarks, stand for it, each averaged with those nearest to it: noise, by which single
+    Some cells of each batch, its landmarks, stand for it, each averaged with the cells nearest to it: noise, by which single
     cells differ more than related populations do, averages out. Two batches, each moved to its own mean, are compared by the
     mutual nearest neighbours of these averages. What the pairs around a place have in common is how the batches differ there;
     each is moved half of that way and paired anew, until nothing changes.
@@ -91,7 +95,8 @@ def shared_populations(
     batches
         Label of each cell's batch, shape (n_cells,).
     n_landmarks
-        Landmarks of a batch at most, at least 1: time and memory do not grow with its cells.
+        Landmarks of a batch at most, at least 1, and a quarter of the cells that they are averaged with: time and memory do not
+        grow with the batch. With more than four batches fewer are enough, for several others have their say.
     n_others
         As in `compared_batches`.
     n_jobs
@@ -119,9 +124,15 @@ def shared_populations(
     codes, n_batches = as_codes(batches, len(cells))
     others_bo = compared_batches(n_batches, n_others=n_others, seed=seed)
     matched_no = np.ones((len(cells), others_bo.shape[1]), dtype=np.float32)
+    n_compared = others_bo.size // 2
+    n_averaged = AVERAGED * n_landmarks
+    n_landmarks = min(
+        n_landmarks, max(FEWEST_LANDMARKS, round(n_landmarks * (N_COMPARISONS / max(n_compared, 1)) ** 0.5))
+    )
+    chosen = [choose_landmarks(codes, n_batches, n, seed=seed) for n in (n_landmarks, n_averaged)]
     sides = {
-        batch: _Side.of(cells, np.flatnonzero(codes == batch), landmarks, search)
-        for batch, landmarks in enumerate(choose_landmarks(codes, n_batches, n_landmarks, seed=seed))
+        batch: _Side.of(cells, np.flatnonzero(codes == batch), landmarks, averaged, search)
+        for batch, (landmarks, averaged) in enumerate(zip(*chosen, strict=True))
         if np.count_nonzero(codes == batch) >= FEWEST_CELLS
     }
     for a, b in each_two(others_bo):
@@ -140,7 +151,7 @@ class _Side:
     members
         Row numbers of its cells.
     averages
-        Of its landmarks, landmarks × dims.
+        What its landmarks stand for, landmarks × dims.
     ranked
         The landmarks in the order of their nearness to each average, as positions, landmarks × landmarks.
     judges
@@ -153,24 +164,27 @@ class _Side:
     judges: np.ndarray
 
     @classmethod
-    def of(cls, cells: np.ndarray, members: np.ndarray, landmarks: np.ndarray, search: Search) -> "_Side":
+    def of(
+        cls, cells: np.ndarray, members: np.ndarray, landmarks: np.ndarray, averaged: np.ndarray, search: Search
+    ) -> "_Side":
         moved = center(cells[members]).astype(np.float32)
-        marks = moved[np.searchsorted(members, landmarks)]
+        marks, around = (moved[np.searchsorted(members, rows)] for rows in (landmarks, averaged))
         n = len(marks)
-        n_smoothed = min(_smoothed(n), max(n // 4, 1))
-        averages = mean_over(marks, search.choose(marks, marks, n_smoothed)).astype(np.float32)
+        n_smoothed = min(_smoothed(len(around)), max(len(around) // 4, 1))
+        averages = mean_over(around, search.choose(marks, around, n_smoothed)).astype(np.float32)
         unit = directions(averages)
-        ranked = np.argsort(-(unit @ unit.T), axis=1, kind="stable").astype(np.min_scalar_type(n))
+        ranked = np.argsort(-(unit @ unit.T), axis=1, kind="stable").astype(np.int32)
         judges, _ = search.nearest(moved, marks, min(N_JUDGES, n))
         return cls(members, averages, ranked, judges)
 
-    def around(self, has_partner: np.ndarray) -> np.ndarray:
+    def around(self, partners: np.ndarray) -> np.ndarray:
         """How many of the landmarks around each have a partner, as a share."""
+        has_partner = (partners >= 0).any(axis=1)
         return has_partner[self.ranked[:, : _smoothed(len(self.averages))]].mean(axis=1)
 
     def relative(self, own: np.ndarray, chosen: np.ndarray, of_others: np.ndarray) -> np.ndarray:
         """What its judges say of each cell: their own share beside that of those that they choose, at most 1."""
-        rivals = mean_over((chosen @ of_others) / chosen.sum(axis=1), self.judges)
+        rivals = mean_over(of_others[chosen].mean(axis=1), self.judges)
         matched = mean_over(own, self.judges)
         return np.minimum(np.divide(matched, rivals, out=np.ones_like(matched), where=rivals > 0), 1)
 
@@ -181,54 +195,89 @@ def _smoothed(n_landmarks: int) -> int:
 
 def _matched(first: _Side, second: _Side) -> tuple[np.ndarray, np.ndarray]:
     """Say for the cells of two batches how often they are matched in the other, relative to those that they choose."""
-    x, y = first.averages, second.averages
-    of_x, of_y = _choices(x, y)
-    for _ in range(MAX_ROUNDS):
-        before = is_pair = of_x & of_y.T
-        x, y = x + _half_way(first.ranked, is_pair, x, y), y + _half_way(second.ranked, is_pair.T, y, x)
-        of_x, of_y = _choices(x, y)
-        if np.array_equal(before, of_x & of_y.T):
-            break
-    is_pair = of_x & of_y.T
-    around_x, around_y = first.around(is_pair.any(axis=1)), second.around(is_pair.any(axis=0))
+    of_x, of_y = _align(first.averages, second.averages, first.ranked, second.ranked)
+    around_x, around_y = first.around(_partners(of_x, of_y)), second.around(_partners(of_y, of_x))
     return first.relative(around_x, of_x, around_y), second.relative(around_y, of_y, around_x)
 
 
-def _half_way(ranked: np.ndarray, is_pair: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Half of what the pairs around each row of `x` differ by; nothing where there are none."""
-    n_partners = is_pair.sum(axis=1, dtype=np.float32)[:, None]
-    gap = (is_pair @ y) / np.maximum(n_partners, 1) - x
-    around = _nearest_of(ranked, n_partners[:, 0] > 0, max(round(SURROUNDINGS * len(x)), 1))
-    return 0.5 * (around @ gap) / np.maximum(around.sum(axis=1, keepdims=True), 1)
+@numba.njit(nogil=True, cache=True)
+def _align(x: np.ndarray, y: np.ndarray, ranked_x: np.ndarray, ranked_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move both by what their pairs have in common until these stay; return what each row then chooses of the others."""
+    of_x, of_y = _choices(x, y)
+    for _ in range(MAX_ROUNDS):
+        of_first, of_second = _partners(of_x, of_y), _partners(of_y, of_x)
+        x, y = _moved(x, y, ranked_x, of_first), _moved(y, x, ranked_y, of_second)
+        of_x, of_y = _choices(x, y)
+        if np.array_equal(of_first, _partners(of_x, of_y)):
+            break
+    return of_x, of_y
 
 
 @numba.njit(nogil=True, cache=True)
-def _nearest_of(ranked: np.ndarray, may: np.ndarray, k: int) -> np.ndarray:
-    """Mark the `k` that are nearest to each of those that may be chosen, float32 0 or 1."""
-    chosen = np.zeros(ranked.shape, dtype=np.float32)
-    for i in range(ranked.shape[0]):
-        found = 0
-        for j in ranked[i]:
-            if may[j]:
-                chosen[i, j] = 1.0
-                found += 1
-                if found == k:
-                    break
-    return chosen
-
-
 def _choices(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Say which of the others each row of `x`, and each row of `y`, is nearest to, bool."""
-    scores = directions(x) @ directions(y).T
+    """Choose the others that each row of `x`, and each row of `y`, is nearest to by cosine: their positions."""
+    scores = np.dot(_unit(x), _unit(y).T)
     return _best(scores), _best(np.ascontiguousarray(scores.T))
 
 
+@numba.njit(nogil=True, cache=True)
+def _unit(x: np.ndarray) -> np.ndarray:
+    unit = x.copy()
+    for i in range(x.shape[0]):
+        length = np.sqrt(np.sum(x[i] * x[i]))
+        if length > 0:
+            unit[i] /= length
+    return unit
+
+
+@numba.njit(nogil=True, cache=True)
 def _best(scores: np.ndarray) -> np.ndarray:
-    """Say which columns are the best of each row."""
+    """Choose the best columns of each row."""
     k = min(max(FEWEST_NEIGHBORS, round(SHARE * scores.shape[1])), scores.shape[1])
-    best = np.full((len(scores), k), -np.inf, dtype=np.float32)
-    columns = np.zeros((len(scores), k), dtype=np.int32)
+    best = np.full((scores.shape[0], k), -np.inf, dtype=np.float32)
+    columns = np.zeros((scores.shape[0], k), dtype=np.int32)
     keep_best(scores, 0, best, columns)
-    chosen = np.zeros(scores.shape, dtype=bool)
-    np.put_along_axis(chosen, columns.astype(np.int64), True, axis=1)
-    return chosen
+    return columns
+
+
+@numba.njit(nogil=True, cache=True)
+def _partners(chosen: np.ndarray, of_others: np.ndarray) -> np.ndarray:
+    """Keep those that choose back; -1 takes the place of the others."""
+    partners = np.full(chosen.shape, -1, dtype=np.int32)
+    for i in range(chosen.shape[0]):
+        for c in range(chosen.shape[1]):
+            if (of_others[chosen[i, c]] == i).any():
+                partners[i, c] = chosen[i, c]
+    return partners
+
+
+@numba.njit(nogil=True, cache=True)
+def _moved(x: np.ndarray, y: np.ndarray, ranked: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """Move each row of `x` half of the way that the pairs around it differ by; not at all where there are none."""
+    n, n_dims = x.shape
+    gap = np.zeros((n, n_dims), dtype=np.float32)
+    paired = np.zeros(n, dtype=np.bool_)
+    for i in range(n):
+        n_partners = 0
+        for j in partners[i]:
+            if j >= 0:
+                gap[i] += y[j]
+                n_partners += 1
+        if n_partners:
+            paired[i] = True
+            gap[i] = gap[i] / np.float32(n_partners) - x[i]
+    k = max(round(SURROUNDINGS * n), 1)
+    moved = x.copy()
+    for i in range(n):
+        found = 0
+        way = np.zeros(n_dims, dtype=np.float32)
+        for j in ranked[i]:
+            if paired[j]:
+                for d in range(n_dims):
+                    way[d] += gap[j, d]
+                found += 1
+                if found == k:
+                    break
+        if found:
+            moved[i] += way / np.float32(2 * found)
+    return moved
