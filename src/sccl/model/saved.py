@@ -133,8 +133,8 @@ def write_model(
             raise
         if cells is not None:
             os.replace(cells, folder / f"{prefix}{CELLS}")
-            for other in folder.glob(glob.escape(_cells_name(prefix, "")).replace(".h5ad", "*.h5ad")):
-                other.unlink(missing_ok=True)
+        for other in folder.glob(glob.escape(_cells_name(prefix, "")).replace(".h5ad", "*.h5ad")):
+            other.unlink(missing_ok=True)
 
 
 def read_model(dir_path: str | Path, prefix: str | None = None) -> SavedModel:

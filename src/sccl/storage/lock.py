@@ -25,8 +25,8 @@ def hold(path: Path, *, wait: bool) -> Iterator[bool]:
     Parameters
     ----------
     path
-        A folder; or a file that stands for what is locked, made if it is not there, and left there, empty: were it removed,
-        two processes could each hold a lock of that name. A link under a file's name is not followed.
+        A folder; or a file that stands for what is locked, made for it and removed after it. A link under a file's name is not
+        followed.
     wait
         Whether to wait until another process has let go of it.
 
@@ -41,12 +41,32 @@ def hold(path: Path, *, wait: bool) -> Iterator[bool]:
     OSError
         If the file cannot be made.
     """
-    how = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-    descriptor = os.open(path, how | os.O_CLOEXEC, 0o666)
+    is_folder = path.is_dir()
+    how = os.O_RDONLY if is_folder else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    while True:
+        descriptor = os.open(path, how | os.O_CLOEXEC, 0o666)
+        try:
+            is_held = lock_descriptor(descriptor, wait=wait, name=path.name)
+            if is_folder or not is_held or is_at(descriptor, path):
+                break
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # who held it has removed it: another file may stand there by now
     try:
-        yield lock_descriptor(descriptor, wait=wait, name=path.name)
+        yield is_held
     finally:
+        if is_held and not is_folder:
+            path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one of a name."""
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def lock_descriptor(descriptor: int, *, wait: bool, name: str) -> bool:
@@ -60,15 +80,6 @@ def lock_descriptor(descriptor: int, *, wait: bool, name: str) -> bool:
             raise Taken(f"{name} is held by another process.") from error
         raise
     return True
-
-
-def is_taken(path: Path) -> bool:
-    """Whether a process that lives holds a lock; False if there is none."""
-    try:
-        with hold(path, wait=False):
-            return False
-    except Taken:
-        return True
 
 
 def hold_file(path: Path, *, otherwise: Path, unless: Path) -> tuple[Path, FileIO] | None:
@@ -96,7 +107,7 @@ def hold_file(path: Path, *, otherwise: Path, unless: Path) -> tuple[Path, FileI
     while True:
         descriptor = os.open(path, how, 0o666)
         is_held = lock_descriptor(descriptor, wait=True, name=path.name)
-        is_still_there = path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))
+        is_still_there = is_at(descriptor, path)
         if is_held and is_still_there and not unless.exists():
             return path, FileIO(descriptor, "r+")
         if is_held and is_still_there:

@@ -73,9 +73,8 @@ def _open_beside(path: Path) -> tuple[Path, BinaryIO]:
 def forget_leftovers(folder: Path) -> None:
     """Remove what processes that were killed left of files that they wrote with :func:`replacing`."""
     for leftover in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-        with suppress(Taken, FileNotFoundError), hold(leftover, wait=False) as is_held:
-            if is_held:
-                leftover.unlink()
+        with suppress(Taken, FileNotFoundError), hold(leftover, wait=False):
+            pass  # what is held is removed when it is let go
 
 
 def leftover_name(ending: str | None = None) -> str:
