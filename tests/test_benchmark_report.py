@@ -13,6 +13,7 @@ import pytest
 
 import sccl
 from sccl.benchmark import pictures, report
+from sccl.benchmark.plan.run import checksums
 from sccl.benchmark.plan.study import plan
 from sccl.benchmark.report import figures
 from sccl.benchmark.report.results import read_runs
@@ -136,6 +137,9 @@ def alter(directory: Path, name: str, change) -> None:
     content = json.loads((directory / name).read_text())
     change(content)
     (directory / name).write_text(json.dumps(content))
+    status = json.loads((directory / "status.json").read_text())
+    (directory / "status.json").unlink()
+    (directory / "status.json").write_text(json.dumps({**status, "files": checksums(directory)}))
 
 
 def _set(*keys, to):

@@ -51,6 +51,7 @@ def test_a_failing_job_is_reported_a_killed_one_is_lost_and_the_rest_complete(sl
             "--config-dir",
             tmp_path / "conf",
             "+cluster=slurm",
+            "trust=killed",
             "method=pca,killed",
             "method.n_comps=5,999",
             "data.n_cells=120",
@@ -78,6 +79,7 @@ def test_an_interruption_cancels_what_was_submitted(slurm, tmp_path):
     (tmp_path / "slow.py").write_text("import time\ndef embed(data, *, seed, n_comps):\n    time.sleep(600)\n")
     options = [
         "+cluster=slurm",
+        "trust=slow",
         "method=slow",
         "data.n_cells=120",
         "data.n_genes=60",

@@ -287,7 +287,7 @@ def test_methods_of_ones_own_need_a_function_and_a_file(tmp_path, monkeypatch):
         "def embed(data, *, seed, scale):\n    return Embedding(scale * data.pca[:, :3])\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    options = ["method=mine", *SMALL[2:], f"results={tmp_path}"]
+    options = ["method=mine", *SMALL[2:], f"results={tmp_path}", "trust=mine"]
     assert app.main(["--config-dir", str(tmp_path), *options]) == 0
 
 
@@ -382,7 +382,7 @@ def test_processes_of_this_machine_make_the_same_table_and_outlive_one_that_is_k
     (tmp_path / "method" / "killed.yaml").write_text("_target_: killed.embed\nn_comps: 5\n")
     (tmp_path / "killed.py").write_text("import os\ndef embed(data, *, seed, n_comps):\n    os._exit(9)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    options = ["method=killed,pca", *SMALL[1:], f"results={tmp_path}", "+cluster=local"]
+    options = ["method=killed,pca", *SMALL[1:], f"results={tmp_path}", "+cluster=local", "trust=killed"]
     assert app.main(["--config-dir", str(tmp_path), *options]) == 1
     killed, good = plan(options, config_dir=str(tmp_path)).runs
     assert (killed.state, good.state) == ("missing", "complete")

@@ -52,12 +52,16 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         body = self.server.content[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_response(206 if start or fault == "false part" else 200)
+        if start and fault != "false part":
+            last = len(self.server.content) - 1
+            self.send_header("Content-Range", f"bytes {start}-{last}/{last + 1}")
+        if fault != "cut off":
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if fault == "corrupt":
             body = body[:-1] + bytes([body[-1] ^ 1])
-        if fault in ("truncate", "stall"):
+        if fault in ("truncate", "stall", "cut off"):
             body = body[: len(body) // 2]
         self.wfile.write(body)
         self.wfile.flush()
@@ -171,11 +175,15 @@ def test_a_data_set_is_counts_and_batches_without_counts_are_left_out(published,
 
 def test_a_file_that_is_not_the_published_one_is_refused(published, server, tmp_path, monkeypatch):
     monkeypatch.setitem(PUBLISHED, "toy", Published(server.url, 31, "tech", "type", "counts"))
-    with pytest.raises(ValueError, match="30 cells instead of 31"):
+    with pytest.raises(DownloadError, match="30 cells instead of 31"):
+        datasets.load("toy", folder=tmp_path / "cache")
+    monkeypatch.setitem(PUBLISHED, "toy", Published(server.url, 30, "tech", "annotation", "counts"))
+    with pytest.raises(DownloadError, match=r"lacks the columns \['annotation'\]"):
         datasets.load("toy", folder=tmp_path / "cache")
     server.content = b"<html>please enable cookies</html>"
     with pytest.raises(DownloadError, match="no AnnData file"):
-        datasets.load("toy", folder=tmp_path / "other")
+        datasets.load("toy", folder=tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():

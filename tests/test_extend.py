@@ -57,9 +57,9 @@ def test_the_parts_are_options_of_the_benchmark(folder):
         Path(sys.executable).with_name("sccl-bench"),
         ["data.n_cells=200", "data.n_genes=100", "results=results"],
     )
-    options = [bench, "--config-dir", "options", *smaller, "training.max_epochs=2"]
+    options = [bench, "--config-dir", "options", "trust=mylab", *smaller, "training.max_epochs=2"]
     run(folder, *options, "model=cosine", "augmentation=thinning", "sampling=halves")
-    out = run(folder, bench, "--config-dir", "options", *smaller, "method=sums")
+    out = run(folder, bench, "--config-dir", "options", "trust=mylab", *smaller, "method=sums")
     assert "1 of 1 runs complete" in out
     assert {"cosine.yaml", "thinning.yaml"} <= {path.name for path in (folder / "options").rglob("*.yaml")}
 

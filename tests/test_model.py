@@ -206,7 +206,7 @@ def test_early_stopping_and_checkpoints_watch_the_validation_loss(adata, tmp_pat
         enable_checkpointing=True, **QUIET,
     )  # fmt: skip
     assert len(model.history["validation_loss"]) == 4
-    (checkpoint,) = {path.parent for path in tmp_path.rglob("model.pt")}
+    (checkpoint,) = {path.parent for path in tmp_path.rglob("model.safetensors")}
     assert sccl.SimCLR.load(checkpoint, adata).is_trained
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import sccl
 from sccl.dataloaders.manager import CellManager
 from sccl.inputs import as_text
+from sccl.storage import read_tensors, write_tensors
 
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
 N_CELLS = 60
@@ -239,15 +240,11 @@ def test_a_query_that_is_refused_is_left_as_it_was(prepared, reference):
 
 
 def test_a_load_that_fails_late_is_undone(prepared, reference, tmp_path):
-    import shutil
-
-    import torch
-
-    shutil.copytree(reference, tmp_path / "damaged")
-    saved = torch.load(tmp_path / "damaged" / "model.pt", weights_only=False)
-    saved["model_state_dict"].popitem()
-    saved["model_state_dict"].pop(next(iter(saved["model_state_dict"])))
-    torch.save(saved, tmp_path / "damaged" / "model.pt")
+    path = tmp_path / "damaged" / "model.safetensors"
+    path.parent.mkdir()
+    arrays, content, _ = read_tensors(reference / path.name, kind="model")
+    arrays.pop("module.readout.mean_d")
+    write_tensors(path, arrays, content, kind="model")
     for registered in (False, True):
         adata = prepared.copy()
         if registered:
@@ -465,28 +462,25 @@ def test_a_directory_without_a_model_is_named(reference, tmp_path):
     (tmp_path / "a").mkdir()
     for folder, message in (
         (tmp_path / "nope", "nope' does not exist; give the directory that `model.save` wrote"),
-        (tmp_path / "a", "there is no 'model.pt' in"),
+        (tmp_path / "a", "there is no 'model.safetensors' in"),
         (reference.parent, r"there are models in its folders \['model'\]"),
-        (reference / "model.pt", "is a file; give the directory"),
+        (reference / "model.safetensors", "is a file; give the directory"),
     ):
         with pytest.raises(ValueError, match=message):
             sccl.SimCLR.load(folder)
-    with pytest.raises(ValueError, match=r"it holds \['model.pt'\]: pass the `prefix`"):
+    with pytest.raises(ValueError, match=r"it holds \['model.safetensors'\]: pass the `prefix`"):
         sccl.SimCLR.load(reference, prefix="mine_")
     assert not (tmp_path / "nope").exists()
 
 
 def test_models_of_numbered_batches_saved_before_can_be_loaded(prepared, reference, tmp_path):
-    import shutil
-
-    import torch
-
-    shutil.copytree(reference, tmp_path / "old")
-    saved = torch.load(tmp_path / "old" / "model.pt", weights_only=False)
-    saved["attr_dict"]["registry_"]["field_registries"]["batch"]["state_registry"]["categorical_mapping"] = np.array(
-        [1, 0]
-    )
-    torch.save(saved, tmp_path / "old" / "model.pt")
+    path = tmp_path / "old" / "model.safetensors"
+    path.parent.mkdir()
+    arrays, content, _ = read_tensors(reference / path.name, kind="model")
+    arrays["codes"] = np.array([1, 0])
+    batch = content["attributes"]["registry_"]["field_registries"]["batch"]
+    batch["state_registry"]["categorical_mapping"] = {"~array": "codes"}
+    write_tensors(path, arrays, content, kind="model")
     query = with_batches(prepared, "text")
     sccl.SimCLR.load(tmp_path / "old", query)
     assert query.obs["_scvi_batch"].tolist() == (1 - prepared.obs["codes"]).tolist()

@@ -24,6 +24,7 @@ ROOMS = [
     "pp",
     "datasets",
     "inputs",
+    "storage",
 ]
 #: The same within a room that has rooms of its own; its other files come above these.
 INNER_ROOMS = {

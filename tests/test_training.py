@@ -243,13 +243,13 @@ def test_a_learning_rate_that_is_much_too_large_is_noticed(adata, name):
     assert re.search("(diverged|collapsed).*lower `lr`", str(warning.message))
 
 
-def test_a_model_that_failed_when_trained_further_embeds_nothing(adata):
+def test_a_model_that_failed_when_trained_further_is_what_it_was(adata):
     model = sccl.SimCLR(adata)
     model.train(1, **QUIET)
+    embedding = model.get_latent_representation()
     with pytest.raises(FloatingPointError, match="lower `lr`"):
         model.train(3, lr=1e30, **QUIET)
-    with pytest.raises(RuntimeError, match="train"):
-        model.get_latent_representation()
+    assert np.array_equal(model.get_latent_representation(), embedding)
 
 
 def test_the_judgement_draws_nothing(adata):

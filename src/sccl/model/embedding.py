@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,13 +10,10 @@ from scvi import REGISTRY_KEYS
 
 from sccl.augment import Compose
 from sccl.dataloaders import RowReader
-from sccl.inputs import as_count, check_anndata
-from sccl.model.cells import check_attached, own_cells, read_cells
+from sccl.inputs import as_count
+from sccl.model.cells import own_cells, read_cells
 from sccl.model.checks import as_row_numbers
-from sccl.model.genes import align_genes
-from sccl.model.registration import RegisteredModel
-from sccl.model.saved import find_model
-from sccl.train import quiet
+from sccl.model.stored import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-class EmbeddingModel(RegisteredModel):
+class EmbeddingModel(StoredModel):
     """A model that embeds cells: its own, others, and after it was loaded."""
 
     def get_latent_representation(
@@ -73,38 +70,6 @@ class EmbeddingModel(RegisteredModel):
         reader = RowReader(own_cells(self) if adata is None else read_cells(self, adata)[0])
         cells = as_row_numbers(indices, reader.shape[0])
         return self._embed(reader, cells, batch_size=batch_size, projection=projection, readout=readout)
-
-    @classmethod
-    def load(cls, dir_path: str, adata: AnnData | bool | None = None, **kwargs: Any) -> Self:
-        """Load a saved model; its embeddings are those of the model that was saved, bit for bit on the same kind of device.
-
-        Parameters
-        ----------
-        dir_path
-            Directory that ``save`` wrote.
-        adata
-            Cells to attach. Genes are matched by name: where they stand in another order, or there are more of them, a
-            copy with the model's genes is attached. None: those saved with the model, if any. False: none.
-        **kwargs
-            See :meth:`scvi.model.base.BaseModelClass.load`.
-
-        Raises
-        ------
-        ValueError
-            If no model was saved there, if genes are missing, or if the model is of another class.
-        """
-        if kwargs.get("backup_url") is None:
-            find_model(dir_path, kwargs.get("prefix"))
-        if adata is None or adata is False:
-            with quiet():
-                return check_attached(super().load(dir_path, adata, **kwargs))
-        check_anndata(adata)
-        assert not isinstance(adata, bool)  # True was refused, too
-        registry = cls.load_registry(dir_path, prefix=kwargs.get("prefix"))
-        aligned = align_genes(adata, registry["field_registries"]["X"]["state_registry"]["column_names"])
-        adata = aligned.copy() if aligned is not adata else adata
-        with quiet(), cls._undone_if_it_fails(adata):
-            return check_attached(super().load(dir_path, adata, **kwargs))
 
     @torch.inference_mode()
     def _embed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,8 +18,12 @@ from sccl.model.cells import own_cells
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
 from sccl.model.registration import OUTER_BATCH_KEY
+from sccl.model.resumed import checkpoints_in, describe_training, find_checkpoint
 from sccl.model.training import Training, check_representation, check_training
+from sccl.model.undone import undone_if_it_fails
 from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbors, quiet
+from sccl.train.checkpoint import KeepCheckpoint, SafeCheckpointIO
+from sccl.train.interruption import InterruptibleTrainer
 from sccl.train.judgement import judge_embedding, judge_genes, judge_pairs, sample_cells
 
 if TYPE_CHECKING:
@@ -38,6 +43,9 @@ class LearningModel(EmbeddingModel):
     _augmentation: ClassVar[str | dict[str, Any]]
     _sampling: ClassVar[str | dict[str, Any]]
     _train_defaults: ClassVar[dict[str, Any]]
+
+    # Saved with the model: what each training was asked for, and how many steps it made.
+    training_: tuple[dict[str, Any], ...] = ()
 
     @property
     def _may_move(self) -> bool:
@@ -63,6 +71,8 @@ class LearningModel(EmbeddingModel):
         train_size: float | None = None,
         validation_size: float | None = None,
         early_stopping: bool = False,
+        checkpoint_dir: str | Path | None = None,
+        resume: bool = False,
         accelerator: str = "auto",
         devices: int | list[int] | str = "auto",
         **trainer_kwargs: Any,
@@ -102,6 +112,12 @@ class LearningModel(EmbeddingModel):
             Fraction of the cells to validate on, in ``(0, 1)``. None: all that are not trained on.
         early_stopping
             Stop when ``validation_loss`` no longer falls.
+        checkpoint_dir
+            Folder in which the state of the training is kept, anew before each epoch and at the end. None: nowhere.
+        resume
+            Go on with the training that ``checkpoint_dir`` holds, from its last epoch, and end where it would have ended, bit for
+            bit; begin if it holds none. So one script can be started again, whenever it was killed. All that the training was
+            asked for must be the same.
         accelerator, devices, **trainer_kwargs
             Passed to :class:`scvi.train.Trainer`. There is a progress bar, unless ``enable_progress_bar=False`` or
             ``scvi.settings.verbosity`` is above INFO. Nothing is written to disk, unless ``enable_checkpointing`` or a
@@ -113,9 +129,19 @@ class LearningModel(EmbeddingModel):
             If there is no such argument; the message says what it is called here.
         ValueError, KeyError
             If an argument is out of range or unknown, if there are fewer than two cells to train on, or if the cells were
-            changed since they were registered. Nothing was changed then.
+            changed since they were registered; if ``checkpoint_dir`` holds a training and ``resume`` is False, or one that was
+            asked for something else.
         FloatingPointError
-            If the loss or the embedding is no longer finite. The model then counts as not trained.
+            If the loss or the embedding is no longer finite.
+        RuntimeError
+            If another process trains with ``checkpoint_dir``.
+        KeyboardInterrupt
+            After Ctrl-C. The model keeps what it learned until then, and is used like any other; if that is nothing, it is what it
+            was before.
+        SystemExit
+            After SIGTERM, which batch systems send: the process ends with code 143.
+
+        Whatever else ends the training, the model is what it was before.
 
         Warns
         -----
@@ -140,12 +166,40 @@ class LearningModel(EmbeddingModel):
             trainer=trainer_kwargs,
         )
         own_cells(self)
-        views, minibatches, batch = self._bind(augmentation, sampling, use_rep)
-        splitter = self._split(asked, views, minibatches)
-        self._fit(asked, splitter, views, minibatches, accelerator=accelerator, devices=devices)
-        if self._may_move:
-            self._fit_readout(views.pairs, splitter.train_idx)
-        self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
+        with checkpoints_in(checkpoint_dir, resume=resume) as folder, undone_if_it_fails(self):
+            views, minibatches, batch = self._bind(augmentation, sampling, use_rep)
+            n_epochs = asked.n_epochs(self._split(asked, views, minibatches, seed=0).steps_per_epoch)
+            described = describe_training(
+                self, asked, n_epochs=n_epochs, augmentation=views, sampling=minibatches, use_rep=use_rep
+            )
+            checkpoint, seed = find_checkpoint(folder, described)
+            described["seed"] = int(torch.randint(2**31, ())) if seed is None else seed
+            splitter = self._split(asked, views, minibatches, seed=described["seed"])
+            keeper = None if folder is None else KeepCheckpoint(folder, described)
+            trainer = self._fit(
+                asked,
+                splitter,
+                views,
+                minibatches,
+                n_epochs=n_epochs,
+                keeper=keeper,
+                ckpt_path=checkpoint,
+                accelerator=accelerator,
+                devices=devices,
+            )
+            if trainer.is_interrupted and not trainer.global_step:
+                raise KeyboardInterrupt(
+                    "Training was interrupted before its first step: the model is what it was before."
+                )
+            if self._may_move:
+                self._fit_readout(views.pairs, splitter.train_idx)
+            self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
+            self.training_ = (*self.training_, {**described, "n_steps": trainer.global_step})
+        if trainer.is_interrupted:
+            raise KeyboardInterrupt(
+                f"Training was interrupted after {trainer.global_step} of {n_epochs * splitter.steps_per_epoch} steps: the model "
+                "keeps what it learned until then."
+            )
 
     @property
     def _outer_key(self) -> str:
@@ -165,12 +219,12 @@ class LearningModel(EmbeddingModel):
             views, minibatches = views.bind(space), minibatches.bind(space)
         return views, minibatches, batch
 
-    def _split(self, asked: Training, views: Compose, minibatches: Sampling) -> TwoViewDataSplitter:
+    def _split(self, asked: Training, views: Compose, minibatches: Sampling, *, seed: int) -> TwoViewDataSplitter:
         splitter = TwoViewDataSplitter(
             self.adata_manager,
             asked.train_size,
             asked.validation_size,
-            seed=int(torch.randint(2**31, ())),
+            seed=seed,
             batch_size=asked.batch_size,
             augmentation=views,
             sampling=minibatches,
@@ -183,35 +237,39 @@ class LearningModel(EmbeddingModel):
         return splitter
 
     def _fit(
-        self, asked: Training, splitter: TwoViewDataSplitter, views: Compose, minibatches: Sampling, **device: Any
-    ) -> None:
-        steps_per_epoch = splitter.steps_per_epoch
-        n_epochs = asked.n_epochs(steps_per_epoch)
-        plan = ContrastiveTrainingPlan(self.module, n_steps=n_epochs * steps_per_epoch, **asked.optimisation)
+        self,
+        asked: Training,
+        splitter: TwoViewDataSplitter,
+        views: Compose,
+        minibatches: Sampling,
+        *,
+        n_epochs: int,
+        keeper: KeepCheckpoint | None,
+        **how: Any,
+    ) -> InterruptibleTrainer:
+        plan = ContrastiveTrainingPlan(self.module, n_steps=n_epochs * splitter.steps_per_epoch, **asked.optimisation)
         self._before_training()
         trainer = dict(asked.trainer)
+        trainer["plugins"] = [*(trainer.get("plugins") or []), SafeCheckpointIO()]
         if views.refresh_every or minibatches.refresh_every:
             embed = partial(self._embed, RowReader(self._expression()), np.arange(self.adata.n_obs))
             trainer["callbacks"] = [*trainer["callbacks"], RefreshNeighbors(embed)]
+        if keeper is not None:
+            trainer["callbacks"] = [*trainer["callbacks"], keeper]
         with quiet():
             runner = ContinuedRunner(
-                self, training_plan=plan, data_splitter=splitter, max_epochs=n_epochs, **device, **trainer
+                self, training_plan=plan, data_splitter=splitter, max_epochs=n_epochs, **how, **trainer
             )
             self.module.train()
-            try:
-                runner()
-            except FloatingPointError:
-                self.is_trained_ = False  # also if it was before
-                raise
+            runner()
+        if keeper is not None:
+            keeper.restore_random_state()  # of a training that had nothing left to do
+        return runner.trainer
 
     def _judge(self, views: Compose, batch: np.ndarray, cells: np.ndarray, *, lr: float) -> None:
         """Look at what came out, as the user will."""
         reader, cells = RowReader(self._expression()), sample_cells(cells)
-        try:
-            judge_embedding(self._embed(reader, cells, readout=False), lr=lr)
-        except FloatingPointError:
-            self.is_trained_ = False
-            raise
+        judge_embedding(self._embed(reader, cells, readout=False), lr=lr)
         is_one_batch_of_several = np.unique(batch).size == 1 < self.summary_stats.n_batch  # new cells, of a reference
         if views.n_pairs is not None and not is_one_batch_of_several:
             judge_pairs(views.n_pairs, batch)

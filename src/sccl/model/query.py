@@ -119,7 +119,7 @@ class ReferenceModel(LearningModel):
             If genes are missing, and how many.
         """
         if isinstance(reference_model, str | Path):
-            registry = cls.load_registry(str(reference_model))
+            registry = cls.load_registry(reference_model)
             var_names = pd.Index(registry["field_registries"]["X"]["state_registry"]["column_names"])
         else:
             var_names = pd.Index(reference_model.get_var_names())
@@ -198,7 +198,7 @@ class ReferenceModel(LearningModel):
             raise KeyError(f"`freeze` must be one of {get_args(Freeze)}, found {freeze!r}.")
         where: dict[str, Any] = {"accelerator": accelerator, "device": device}
         is_saved = isinstance(reference_model, str | Path)
-        reference: Any = cls.load(str(reference_model), adata=False, **where) if is_saved else reference_model
+        reference: Any = cls.load(reference_model, adata=False, **where) if is_saved else reference_model
         reference._check_if_trained(warn=False)
         read_cells(reference, adata)
         with TemporaryDirectory() as folder:

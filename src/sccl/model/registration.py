@@ -18,8 +18,6 @@ from sccl.inputs import check_anndata, find_column
 from sccl.inputs.names import unknown
 from sccl.model.checks import check_setup
 from sccl.model.fields import TextObsField, check_batches
-from sccl.model.saved import find_model
-from sccl.train import quiet
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -122,13 +120,6 @@ class RegisteredModel(BaseModelClass, metaclass=SharedSetup):
             manager.register_fields(adata, source)
             manager.registered = as_registered
             cls.register_manager(manager)
-
-    @staticmethod
-    def load_registry(dir_path: str, prefix: str | None = None) -> dict[str, Any]:
-        """Return what a saved model was registered with."""
-        find_model(dir_path, prefix)
-        with quiet():
-            return BaseModelClass.load_registry(dir_path, prefix)
 
     @classmethod
     def register_manager(cls, adata_manager: CellManager) -> None:

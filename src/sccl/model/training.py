@@ -31,6 +31,7 @@ _INSTEAD = {
     "epochs": "pass `max_epochs`.",
     "n_steps": "pass `max_steps`.",
     "learning_rate": "pass `lr`.",
+    "ckpt_path": "pass `checkpoint_dir` and `resume=True`.",
     "wd": "pass `weight_decay`.",
     "patience": "pass `early_stopping_patience`.",
     "verbose": "pass `enable_progress_bar=False`, or set `scvi.settings.verbosity`.",
@@ -169,14 +170,15 @@ def check_representation(adata: AnnData, use_rep: str | None) -> None:
 
 
 def _check_names(trainer: dict[str, Any]) -> None:
-    taken = {*inspect.signature(Trainer).parameters, *inspect.signature(pl.Trainer).parameters, "ckpt_path"} - _OURS
+    taken = {*inspect.signature(Trainer).parameters, *inspect.signature(pl.Trainer).parameters} - _OURS
     for name in trainer:
         if name in _INSTEAD:
             raise TypeError(f"`train` takes no `{name}`: {_INSTEAD[name]}")
         if name not in taken:
             own = [
                 "max_epochs", "max_steps", "augmentation", "sampling", "use_rep", "batch_size", "lr", "weight_decay", "schedule",
-                "warmup", "train_size", "validation_size", "early_stopping", "accelerator", "devices",
+                "warmup", "train_size", "validation_size", "early_stopping", "checkpoint_dir", "resume",
+                "accelerator", "devices",
             ]  # fmt: skip
             nearest = get_close_matches(name, [*own, *taken], n=1, cutoff=0.0)[0]
             raise TypeError(
@@ -201,5 +203,10 @@ def _check_trainer(trainer: dict[str, Any]) -> dict[str, Any]:
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise ValueError(f"`callbacks` must be callbacks of lightning.pytorch, found {type(callback).__name__}.")
+        if getattr(callback, "load_best_on_end", False):
+            raise ValueError(
+                "`callbacks`: SaveCheckpoint(load_best_on_end=True) reads files of scvi-tools' own form, which sccl does not write; "
+                "load the best model by `load(callback.best_model_path)`."
+            )
     # The trainer adds its own to the list that it is given.
     return {**trainer, "callbacks": list(callbacks)}

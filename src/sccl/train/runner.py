@@ -7,9 +7,16 @@ from typing import Any
 import pandas as pd
 from scvi.train import TrainRunner
 
+from sccl.train.interruption import InterruptibleTrainer
+
 
 class ContinuedRunner(TrainRunner):
-    """A :class:`~scvi.train.TrainRunner` that adds to what a model logged in earlier trainings, whatever that was."""
+    """A :class:`~scvi.train.TrainRunner` that adds to what a model logged in earlier trainings, whatever that was.
+
+    After Ctrl-C it returns, and ``trainer.is_interrupted`` is True.
+    """
+
+    _trainer_cls = InterruptibleTrainer
 
     def __init__(self, model: Any, **kwargs: Any) -> None:
         self._before: dict[str, pd.DataFrame] = dict(model.history_ or {}) if model.is_trained else {}

@@ -8,9 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
+from zlib import error as zlib_error
 
 #: Written last; a directory without it is not a run's.
 STATUS = "status.json"
+#: What the others hold that are read again.
+_KEYS: dict[str, tuple[str, ...]] = {
+    "config.json": ("config", "choices", "command"),
+    "surroundings.json": ("versions",),
+    "costs.json": ("seconds", "peak_memory_gib"),
+    "metrics.json": (),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +69,13 @@ class Run:
 
     @property
     def state(self) -> str:
-        """``"complete"``, ``"failed"`` or ``"missing"``."""
-        status = read_status(self.directory)
-        return "missing" if status is None else status["state"]
+        """``"complete"``, ``"failed"``, ``"damaged"`` or ``"missing"``."""
+        return state_of(self.directory)[0]
+
+    @property
+    def lock(self) -> Path:
+        """File that the process holds which makes the run."""
+        return self.results / "runs" / f".{self.id}.lock"
 
     @property
     def title(self) -> str:
@@ -73,12 +86,67 @@ class Run:
         return " ".join([*chosen, *settings, f"seed={self.config['seed']}"])
 
 
-def read_status(directory: Path) -> dict[str, Any] | None:
-    """Return what the last file of a run's directory says, None if it was not written."""
+def state_of(directory: Path) -> tuple[str, str]:
+    """Say how a run stands.
+
+    Returns
+    -------
+    state
+        ``"complete"`` or ``"failed"``, as the last file of the directory says; ``"missing"`` if there is no such file;
+        ``"damaged"`` if a file is not what it was when the run was made.
+    damage
+        Which file, and what is wrong with it.
+    """
     try:
-        return json.loads((directory / STATUS).read_text())
+        status = json.loads((directory / STATUS).read_text())
+        state, files = status["state"], dict(status.get("files", {}))
+        if state not in ("complete", "failed"):
+            return "damaged", f"{STATUS} says that the run is {state!r}"
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return "missing", ""
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):
+        return "damaged", f"{STATUS} cannot be read"
+    names = _KEYS if state == "complete" else ("config.json",)
+    for name in names if state == "failed" or not files else files:
+        path = directory / name
+        if not path.is_file():
+            return "damaged", f"{name} is missing"
+        if name in files and _sha256_of_file(path) != files[name]:
+            return "damaged", f"{name} is not what was written"
+        if name in names and not _has(path, _KEYS[name]):
+            return "damaged", f"{name} cannot be read"
+    if state == "complete" and not holds_plain_arrays(directory / "embedding.npz", is_checked=bool(files)):
+        return "damaged", "embedding.npz cannot be read"
+    return state, ""
+
+
+def checksums(directory: Path) -> dict[str, str]:
+    """Return the checksum of each file of a run."""
+    return {path.name: _sha256_of_file(path) for path in sorted(directory.iterdir()) if path.is_file()}
+
+
+def _has(path: Path, keys: tuple[str, ...]) -> bool:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and all(key in content for key in keys)
+
+
+def holds_plain_arrays(path: Path, *, is_checked: bool) -> bool:
+    """Whether a file is an archive of arrays without objects, which are never read; all of it is read unless it was checked."""
+    from numpy.lib import format as npy
+
+    try:
+        with ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as file:
+                    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+                    if read(file)[2].hasobject:
+                        return False
+            return is_checked or archive.testzip() is None
+    except (OSError, BadZipFile, EOFError, KeyError, ValueError, RuntimeError, zlib_error):
+        return False
 
 
 @lru_cache

@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from sccl.benchmark.plan.run import Run
+from sccl.benchmark.plan.trust import untrusted
 
 #: What determines a run's result.
 IDENTITY = ("method", "data", "seed", "score")
@@ -27,7 +28,7 @@ PARTS = ("model", "augmentation", "sampling")
 EACH = "each"
 
 # Options that change no result.
-_ELSEWHERE = ("results", "threads", "cluster")
+_ELSEWHERE = ("results", "threads", "cluster", "trust")
 
 
 class OptionError(Exception):
@@ -66,7 +67,8 @@ def plan(
     Raises
     ------
     OptionError
-        If an option is unknown, or data cannot be read whose batches are to be held out in turn.
+        If an option is unknown, if ``config_dir`` has functions called that are not the package's own and that the option
+        ``trust`` does not name, or if data cannot be read whose batches are to be held out in turn.
     """
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     if config_dir and not Path(config_dir).is_dir():
@@ -79,6 +81,7 @@ def plan(
         first = [values[0] for values in swept.values()]
         config = _compose([*fixed, *first], config_name)
         known = {option.key_or_group for option in given}
+        trusted = _trusted(given)
         runs: dict[str, Run] = {}
         for grid in _grids(config.sweep, known):
             sweep = {**grid, **swept}
@@ -87,6 +90,8 @@ def plan(
             for combination in product(*sweep.values()):
                 composed = _compose([*fixed, *combination], config_name)
                 _check_complete(composed)
+                if config_dir:
+                    _check_trust(composed, trusted, config_dir)
                 command = (*fixed[len(searchpath) :], *combination)
                 for holdout, seed in product(_holdouts(composed), seeds):
                     composed.seed, composed.holdout = _seed(seed), holdout
@@ -169,6 +174,25 @@ def _check_complete(config: DictConfig) -> None:
         if missing := sorted(OmegaConf.missing_keys(config[group])):
             needed = " ".join(f"{name}={values.get(name, 'COLUMN')}" for name in missing)
             raise OptionError(f"{group}={config.hydra.runtime.choices[group]} also needs {needed}.")
+
+
+def _trusted(given: list[Override]) -> list[str]:
+    """Return the packages that the command line, and nothing else, says are trusted."""
+    value = next((option.value() for option in given if option.key_or_group == "trust"), [])
+    names = [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str) and name]
+    if not names and value != []:
+        raise OptionError("`trust` takes the name of a package, trust=mine, or several, trust=[mine,yours].")
+    return names
+
+
+def _check_trust(config: DictConfig, trusted: list[str], config_dir: str) -> None:
+    """Refuse functions of others, which a folder of options may name, before any of them is imported."""
+    if foreign := untrusted({group: _plain(config._get_node(group)) for group in ("data", "method")}, trusted):
+        package = foreign[0].partition(":")[0].partition(".")[0]
+        raise OptionError(
+            f"The options in {config_dir} name {', '.join(sorted(set(foreign)))}, which would be called. If you know and trust "
+            f"what that does, say so: trust={package}"
+        )
 
 
 def _run(config: DictConfig, command: tuple[str, ...]) -> Run:

@@ -59,9 +59,12 @@ def write_report(results: Path, out: Path) -> list[Path]:
     import pandas as pd
 
     from sccl.benchmark.report import holdout, integration
-    from sccl.benchmark.report.page import render, sortable
-    from sccl.benchmark.report.results import failures, kinds, read_runs
+    from sccl.benchmark.report.page import note, render, sortable
+    from sccl.benchmark.report.results import damages, failures, kinds, read_runs
 
+    damaged = damages(results)
+    for path, damage in damaged:
+        print(f"sccl-report: {path} is left out, for it is damaged: {damage}.", file=sys.stderr)
     found = kinds(results)
     if not found:
         raise FileNotFoundError(f"{results} has no complete run; sccl-bench results={results} makes some.")
@@ -75,6 +78,10 @@ def write_report(results: Path, out: Path) -> list[Path]:
     if failed := failures(results):
         table = pd.DataFrame(failed, columns=["command", "error"])
         sections.append(("Failed runs", sortable(table, code=["command"])))
+    if damaged:
+        text = "They are left out of all the rest. The command that made them makes them anew."
+        table = pd.DataFrame(damaged, columns=["directory", "damage"])
+        sections.append(("Damaged runs", note(text) + sortable(table, code=["directory"])))
     (out / "report.html").write_text(render(f"Benchmark {results.resolve().name}", sections))
     return [out / name for name in (*written, "report.html")]
 

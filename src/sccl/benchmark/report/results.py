@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from sccl.benchmark.plan.run import read_status
+from sccl.benchmark.plan.run import state_of
 
 #: Columns that say what was chosen; settings in which runs differ follow them.
 CHOICES = ("data", "method", "model", "augmentation", "sampling")
@@ -85,18 +85,31 @@ def kinds(results: Path) -> set[bool]:
 
 def _complete(results: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Return the directory and the configuration of each complete run."""
-    directories = sorted(path.parent for path in (results / "runs").glob("[!.]*/status.json"))
-    complete = [path for path in directories if (read_status(path) or {})["state"] == "complete"]
-    return [(path, _read(path / "config.json")["config"]) for path in complete]
+    return [
+        (path, _read(path / "config.json")["config"]) for path, (state, _) in _states(results) if state == "complete"
+    ]
+
+
+def _states(results: Path) -> list[tuple[Path, tuple[str, str]]]:
+    directories = sorted(path for path in (results / "runs").glob("[!.]*") if path.is_dir())
+    return [(path, state_of(path)) for path in directories]
 
 
 def failures(results: Path) -> list[tuple[str, str]]:
     """Return the command of each failed run and the last line of its traceback."""
     failed = []
-    for path in sorted((results / "runs").glob("[!.]*/traceback.txt")):
-        command = shlex.join(["sccl-bench", *_read(path.parent / "config.json")["command"]])
-        failed.append((command, path.read_text().strip().splitlines()[-1]))
+    for path, (state, _) in _states(results):
+        if state == "failed":
+            command = shlex.join(["sccl-bench", *_read(path / "config.json")["command"]])
+            traceback = path / "traceback.txt"
+            lines = traceback.read_text(errors="replace").strip().splitlines() if traceback.is_file() else []
+            failed.append((command, lines[-1] if lines else "its traceback is lost"))
     return failed
+
+
+def damages(results: Path) -> list[tuple[str, str]]:
+    """Return the directory of each damaged run, and what is wrong with it."""
+    return [(str(path), damage) for path, (state, damage) in _states(results) if state == "damaged"]
 
 
 def _identity(about: Mapping[str, Any], surroundings: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import shutil
 import time
 import traceback
@@ -17,46 +18,70 @@ from typing import Any
 
 import numpy as np
 
-from sccl.benchmark.plan.run import STATUS, Run
+from sccl.benchmark.plan.run import STATUS, Run, checksums
 from sccl.benchmark.run.surroundings import code, forget_peak_memory, git_state, hardware, peak_memory_gib, versions
+from sccl.storage import hold, sync_file, sync_folder
 
 
-def execute(run: Run) -> None:
+def execute(run: Run, *, wait: bool = True) -> None:
     """Make a run's directory.
 
     It is written under another name and renamed when all is there. If the run fails, the directory holds the traceback.
-    A run that is complete is left alone, one that failed or broke off is made anew.
+    A run that is complete is left alone, one that failed, broke off or was damaged is made anew. If the directory cannot be
+    written, that is printed, and nothing is left of it.
 
     Parameters
     ----------
     run
         The run. Its directory will hold ``config.json``, ``surroundings.json``, ``costs.json``, ``loss.csv``,
         ``embedding.npz``, ``metrics.json``, ``picture.png``, where a batch was held out ``confusion.csv``, and, last,
-        ``status.json``.
+        ``status.json`` with the checksums of all of them.
+    wait
+        Whether to wait for another process that is making this run.
+
+    Raises
+    ------
+    Taken
+        If another process is making it, and ``wait`` is False.
     """
-    if run.state == "complete":
-        return
-    parent = run.directory.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    for leftover in parent.glob(f".{run.id}.*"):
-        shutil.rmtree(leftover)
-    directory = parent / f".{run.id}.{os.getpid()}"
-    directory.mkdir()
-    about = {"config": run.config, "choices": run.choices, "command": run.command, "content": run.content}
-    _write(directory / "config.json", about)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        surroundings = {"versions": versions(), "code": code(), "git": git_state(), "hardware": hardware()}
-        _write(directory / "surroundings.json", surroundings)
-        _work(run, directory)
-        state = "complete"
-    except Exception as error:  # noqa: BLE001 - whatever a method raises, the other runs go on
-        (directory / "traceback.txt").write_text(traceback.format_exc())
-        print(f"  failed: {type(error).__name__}: {str(error).partition('\n')[0]}", flush=True)
-        state = "failed"
-    _write(directory / STATUS, {"state": state, "started": started})
-    shutil.rmtree(run.directory, ignore_errors=True)
-    directory.rename(run.directory)
+        run.lock.parent.mkdir(parents=True, exist_ok=True)
+        with hold(run.lock, wait=wait) as is_held:
+            if run.state != "complete":
+                _make(run, are_leftovers=is_held)
+    except OSError as error:
+        print(f"  cannot be kept: {error}", flush=True)
+
+
+def _make(run: Run, *, are_leftovers: bool) -> None:
+    parent = run.directory.parent
+    if are_leftovers:  # whoever made them held the lock, and does not live
+        for leftover in parent.glob(f".{run.id}.*/"):
+            shutil.rmtree(leftover)
+    directory = parent / f".{run.id}.{platform.node()}-{os.getpid()}.part"
+    directory.mkdir()
+    try:
+        about = {"config": run.config, "choices": run.choices, "command": run.command, "content": run.content}
+        _write(directory / "config.json", about)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            surroundings = {"versions": versions(), "code": code(), "git": git_state(), "hardware": hardware()}
+            _write(directory / "surroundings.json", surroundings)
+            _work(run, directory)
+            state = "complete"
+        except Exception as error:  # noqa: BLE001 - whatever a method raises, the other runs go on
+            (directory / "traceback.txt").write_text(traceback.format_exc())
+            print(f"  failed: {type(error).__name__}: {str(error).partition('\n')[0]}", flush=True)
+            state = "failed"
+        _write(directory / STATUS, {"state": state, "started": started, "files": checksums(directory)})
+        for path in directory.iterdir():
+            sync_file(path)
+        shutil.rmtree(run.directory, ignore_errors=True)
+        directory.rename(run.directory)
+    except OSError:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    sync_folder(parent)
 
 
 def _work(run: Run, directory: Path) -> None:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sccl.benchmark.plan.run import Run
+from sccl.storage import Taken, hold
 
 _POLL_SECONDS = 5.0
 
 
 def run_all(runs: Iterable[Run], cluster: dict[str, Any] | None = None) -> dict[Run, str]:
     """Bring runs to completion, leaving alone those that are complete.
+
+    Two of these on one directory share the work: a run that another process is making is left to it, and looked at again at the
+    end.
 
     Parameters
     ----------
@@ -41,7 +48,9 @@ def run_all(runs: Iterable[Run], cluster: dict[str, Any] | None = None) -> dict[
     if len(pending) < len(runs):
         print(f"{len(runs) - len(pending)} of {len(runs)} runs are complete already.")
     for run in pending:
-        shutil.rmtree(run.directory, ignore_errors=True)  # of a failure, which may not happen again
+        with suppress(Taken, OSError), hold(run.lock, wait=False):
+            if run.state != "complete":
+                shutil.rmtree(run.directory, ignore_errors=True)  # of a failure, which may not happen again
     if pending:
         parameters = dict(cluster or {"kind": "serial"})
         kind = parameters.pop("kind")
@@ -52,16 +61,23 @@ def run_all(runs: Iterable[Run], cluster: dict[str, Any] | None = None) -> dict[
 
 
 def _serial(runs: list[Run]) -> None:
+    taken = []
     for number, run in enumerate(runs, 1):
         print(f"[{number}/{len(runs)}] {run.title}", flush=True)
-        _execute(run)
+        try:
+            _execute(run, wait=False)
+        except Taken:
+            print("  another process makes it", flush=True)
+            taken.append(run)
+    for run in taken:
+        _execute(run)  # at once if the other has made it, and as soon as it ends if it has not
 
 
 def _local(runs: list[Run], *, n_jobs: int) -> None:
     """Run in `n_jobs` processes. Where one is killed, the runs that it took along are tried again, alone."""
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(n_jobs, mp_context=context) as pool:
+        with ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_end_with_parent) as pool:
             jobs = {pool.submit(_execute, run): run for run in runs}
             for number, job in enumerate(as_completed(jobs), 1):
                 job.result()
@@ -69,9 +85,26 @@ def _local(runs: list[Run], *, n_jobs: int) -> None:
     except BrokenProcessPool:
         print("A process was killed; what it left undone is tried again, each run in a process of its own.", flush=True)
         for run in [run for run in runs if run.state == "missing"]:
-            process = context.Process(target=_execute, args=(run,))
+            process = context.Process(target=_execute_with_parent, args=(run,))
             process.start()
             process.join()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it ends: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # it was started by multiprocessing
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _execute_with_parent(run: Run) -> None:
+    _end_with_parent()
+    _execute(run)
 
 
 def _slurm(runs: list[Run], **parameters: Any) -> None:
@@ -120,11 +153,11 @@ def _in_queue(array: str) -> set[str]:
     return set(answer.stdout.split())
 
 
-def _execute(run: Run) -> None:
+def _execute(run: Run, *, wait: bool = True) -> None:
     # imported where it is needed: planning a study needs no torch
     from sccl.benchmark.run.execute import execute
 
-    execute(run)
+    execute(run, wait=wait)
 
 
 KINDS: dict[str, Callable[..., None]] = {"serial": _serial, "local": _local, "slurm": _slurm}
