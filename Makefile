@@ -56,7 +56,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(LOWEST) results/demo build dist docs/_build docs/generated .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) results/demo build dist docs/_build docs/_*.txt docs/_*.rst docs/generated .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs the stack several times faster than pip. The bytecode is compiled here, once, and not at the first import.

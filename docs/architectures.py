@@ -22,19 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 import sccl
 from sccl.train import effective_rank
 
-MODELS = (
-    "SimCLR",
-    "DCL",
-    "MoCo",
-    "CLEAR",
-    "NNCLR",
-    "BYOL",
-    "SimSiam",
-    "BarlowTwins",
-    "VICReg",
-    "TiCo",
-    "Concerto",
-)
+MODELS = (*sccl.module.architectures.__all__, "CLEAR")
 DATA = ("pbmc_3tech", "kang_ifnb")
 K = 15
 # Every model sees as many cells: 60 epochs of the first data set, 20 of the second.
@@ -42,7 +30,12 @@ N_CELLS_SEEN = 90_000
 
 INTRODUCTION = """# Architectures side by side
 
-Each model at its defaults, trained with seed 0 on 90,000 cells (60 epochs of the first data set, 20 of the second) with
+Each in a sentence; hyper-parameters, and the paper's values of them, are on its page.
+
+```{include} _architectures.txt
+```
+
+Now each model at its defaults, trained with seed 0 on 90,000 cells (60 epochs of the first data set, 20 of the second) with
 the `clear` augmentations, on one core. Written by `python docs/architectures.py FOLDER`.
 
 * **type**, **batch**: share of a cell's 15 nearest neighbours of its own cell type (higher is better) and of its own batch

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
+import derived
 
 project = "sccl"
 author = "sccl developers"
@@ -24,7 +29,8 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "tutorials/README.md"]
+derived.write()
+exclude_patterns = ["_build", "tutorials/README.md", "_*.rst"]
 templates_path = ["_templates"]
 
 # Tutorials are shown as they were committed: the tests run them.
@@ -32,7 +38,7 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-autosummary_generate = True
+autosummary_generate = ["api.md", "_model.rst", "_module.rst"]
 autosummary_ignore_module_all = False
 autodoc_member_order = "bysource"
 # the docstrings name no types: they are taken from the annotations

@@ -1,5 +1,7 @@
 """Every augmentation draws from the distribution it documents, on sparse rows and on dense tensors alike."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -15,9 +17,11 @@ from sccl.augment import (
     GaussianNoise,
     InnerSwap,
     Mask,
+    Operation,
     as_compose,
     from_config,
     preset,
+    row_function,
     to_config,
 )
 
@@ -233,6 +237,43 @@ def test_a_subclass_with_its_own_partners_works_without_a_fused_part(x):
     expected = (np.roll(x, -1, axis=0) + np.roll(x, -2, axis=0)) / 2
     for path in PATHS:
         assert np.allclose(view_of(Neighbour(), x, path), expected)
+
+
+@row_function
+def negate_row(x, row):
+    x *= np.float32(-row.parameters[3])
+    return False
+
+
+@row_function
+def silent_row(x, row):
+    x *= np.float32(2)
+
+
+@dataclass(frozen=True)
+class Own(Augmentation):
+    """An augmentation that the fused pass has never heard of, with more parameters than any other."""
+
+    function: object
+    p: float = 1.0
+
+    def apply(self, x_ng, partners_png, generator):
+        return -5 * x_ng
+
+    def operation(self):
+        return Operation(self.function, (1, 2, 3, 5))
+
+
+def test_an_augmentation_brings_its_own_row_function_to_the_fused_pass(x):
+    pipeline = Compose([Mask(0.2), Own(negate_row), InnerSwap(0.3)])
+    assert pipeline.is_fused
+    expected = view_of(Compose([Mask(0.2), lambda x: -5 * x, InnerSwap(0.3)]), x, "fused")
+    assert np.array_equal(view_of(pipeline, x, "fused"), expected)
+
+
+def test_a_row_function_that_does_not_speak_of_zeros_is_refused(x):
+    with pytest.raises(TypeError, match=r"cannot compile silent_row.* must return whether zeros stay zero"):
+        view_of(Compose([Own(silent_row)]), x, "fused")
 
 
 def test_calling_an_augmentation_changes_a_tensor_by_its_own_cells(x):

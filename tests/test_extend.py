@@ -48,7 +48,7 @@ def test_each_part_is_one_short_file():
 @pytest.mark.slow
 def test_the_parts_keep_the_contract(folder):
     out = run(folder, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "mylab/test_parts.py")
-    assert "21 passed" in out
+    assert "22 passed" in out
 
 
 @pytest.mark.slow
@@ -74,6 +74,7 @@ adata = sccl.datasets.simulate(n_cells=120, n_genes=60, mean_count=2.0, seed=0)
 sccl.pp.preprocess(adata, batch_key="batch")
 CosineModel.setup_anndata(adata, batch_key="batch")
 model = CosineModel(adata, weight=0.2)
+assert sccl.augment.as_compose({"thinning": {"least": 0.3}}).is_fused
 model.train(1, augmentation={"thinning": {"least": 0.3}}, sampling="halves", enable_progress_bar=False)
 model.save("model")
 loaded = CosineModel.load("model", adata)

@@ -25,6 +25,7 @@ ROOMS = [
     "datasets",
     "inputs",
     "storage",
+    "catalogue",
 ]
 #: The same within a room that has rooms of its own; its other files come above these.
 INNER_ROOMS = {
@@ -88,3 +89,17 @@ def test_the_rooms_in_a_room_import_only_from_those_below(room):
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_no_file_is_longer_than_three_hundred_lines(path):
     assert len(path.read_text().splitlines()) <= 300
+
+
+def test_models_and_their_options_as_read_from_the_source_are_those_of_the_classes():
+    from inspect import signature
+
+    import sccl
+    from sccl.catalogue import models
+
+    workflow = {"adata", "registry", "n_hidden", "n_latent", "dropout_rate"}
+    for name, hyper_parameters in models().items():
+        shown = signature(getattr(sccl, name)).parameters
+        assert {key: value.default for key, value in shown.items() if key not in workflow} == hyper_parameters
+    declared = {name for name, value in vars(sccl.model).items() if isinstance(value, type)}
+    assert declared - {"PublishedModel"} == set(models()) == set(sccl.model.__all__)

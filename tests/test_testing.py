@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The embedding has collapsed"),
 ]
 
-ARCHITECTURES = ["SimCLR", "DCL", "MoCo", "NNCLR", "BYOL", "SimSiam", "BarlowTwins", "VICReg", "TiCo", "Concerto"]
+ARCHITECTURES = module.architectures.__all__
 AUGMENTATIONS = [
     augment.Mask(0.3),
     augment.GaussianNoise(0.2, 0.8),

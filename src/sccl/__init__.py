@@ -6,24 +6,11 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from sccl.catalogue import models
+
 if TYPE_CHECKING:
     from sccl import augment, benchmark, dataloaders, datasets, graph, mapping, model, module, pl, pp, testing, train
-    from sccl.model import (
-        BYOL,
-        CLAIRE,
-        CLEAR,
-        DCL,
-        NNCLR,
-        BarlowTwins,
-        CLModel,
-        CLModelFast,
-        Concerto,
-        MoCo,
-        SimCLR,
-        SimSiam,
-        TiCo,
-        VICReg,
-    )
+    from sccl.model import *
 
 __version__ = version("sccl")
 
@@ -41,31 +28,15 @@ _ROOMS = (
     "testing",
     "train",
 )
-_MODELS = (
-    "BarlowTwins",
-    "BYOL",
-    "CLAIRE",
-    "CLEAR",
-    "CLModel",
-    "CLModelFast",
-    "Concerto",
-    "DCL",
-    "MoCo",
-    "NNCLR",
-    "SimCLR",
-    "SimSiam",
-    "TiCo",
-    "VICReg",
-)
 
-__all__ = [*_MODELS, *_ROOMS]
+__all__ = [*models(), *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
     # scvi-tools and torch take ten seconds to import: only what is used is paid for.
     if name in _ROOMS:
         return import_module(f"sccl.{name}")
-    if name in _MODELS:
+    if name in models():
         return getattr(import_module("sccl.model"), name)
     raise AttributeError(f"module 'sccl' has no attribute {name!r}")
 

@@ -17,24 +17,10 @@ from time import perf_counter
 
 import torch
 
-from sccl.module import (
-    BYOL,
-    DCL,
-    NNCLR,
-    Architecture,
-    BarlowTwins,
-    Concerto,
-    ContrastiveModule,
-    Encoder,
-    MoCo,
-    SimCLR,
-    SimSiam,
-    TiCo,
-    VICReg,
-)
+from sccl.module import Architecture, ContrastiveModule, Encoder, architectures
 from sccl.train import ContrastiveTrainingPlan
 
-ARCHITECTURES = (SimCLR, DCL, MoCo, NNCLR, BYOL, SimSiam, BarlowTwins, VICReg, TiCo, Concerto)
+ARCHITECTURES = [getattr(architectures, name) for name in architectures.__all__]
 N_CELLS, N_GENES, N_LATENT = 256, 4000, 64
 
 

@@ -1,6 +1,6 @@
 """What is a view? Augmentations of expression profiles, usable without any model."""
 
-from sccl.augment.base import Augmentation
+from sccl.augment.base import Augmentation, Operation
 from sccl.augment.bbknn import BBKNN
 from sccl.augment.compose import Compose
 from sccl.augment.config import as_compose, from_config, to_config
@@ -11,6 +11,7 @@ from sccl.augment.mnn import MNN
 from sccl.augment.noise import GaussianNoise
 from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.presets import preset
+from sccl.augment.row import Row, row_function
 from sccl.augment.swap import InnerSwap
 
 __all__ = [
@@ -24,10 +25,13 @@ __all__ = [
     "GaussianNoise",
     "InnerSwap",
     "Mask",
+    "Operation",
+    "Row",
     "TwoViewDataset",
     "as_compose",
     "from_config",
     "load_data",
     "preset",
+    "row_function",
     "to_config",
 ]

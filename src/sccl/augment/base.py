@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """One instruction of the fused CPU pass: what to do to a row, and its parameters."""
+    """One instruction of the fused CPU pass: the row function, see :func:`sccl.augment.row_function`, and its parameters."""
 
-    code: int
+    function: Any
     parameters: tuple[float, ...]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from sccl.augment.keys import GAMMA, mix
+from sccl.augment.keys import GAMMA, combine, mix
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -26,3 +26,9 @@ def gene_bits(key, gene):
     """Return the 16 bits that :func:`fill_bits` gives a gene, without filling anything."""
     word = mix(key + np.uint64(gene >> 2) * GAMMA)
     return np.uint32((word >> np.uint64((gene & 3) << 4)) & np.uint64(0xFFFF))
+
+
+@njit(nogil=True, cache=True, inline="always")
+def unit(key, i):
+    """Return the key's ``i``-th number in [0, 1)."""
+    return (combine(key, i) >> np.uint64(11)) * 2.0**-53

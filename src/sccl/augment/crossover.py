@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
 from sccl.augment.bits import gene_bits, threshold
 from sccl.augment.keys import integers
 from sccl.augment.mask import mask_row
+from sccl.augment.row import row_function
 
 if TYPE_CHECKING:
     import torch
-
-CROSSOVER = 3
 
 
 @dataclass(frozen=True)
@@ -65,15 +63,16 @@ class CrossOver(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(CROSSOVER, (self.fraction,))
+        return Operation(crossover_row, (self.fraction,))
 
 
-@njit(nogil=True, cache=True)
-def crossover_row(x, nonzero, other_genes, other_values, fraction, key, bits):
+@row_function
+def crossover_row(x, row):
     """Exchange genes of one row in place: mask it, then fill in what the other cell has where it was masked."""
-    mask_row(x, nonzero, fraction, key, bits)
-    limit = threshold(fraction)
-    for i in range(other_genes.size):
-        gene = other_genes[i]
-        if gene_bits(key, gene) < limit:
-            x[gene] = other_values[i]
+    mask_row(x, row)
+    limit, other = threshold(row.parameters[0]), row.lent[0]
+    for j in range(row.indptr[other], row.indptr[other + 1]):
+        gene = row.indices[j]
+        if gene_bits(row.key, gene) < limit:
+            x[gene] = row.data[j]
+    return False

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
 from sccl.augment.bits import fill_bits, gene_bits, threshold
+from sccl.augment.row import row_function
 
 if TYPE_CHECKING:
     import torch
-
-MASK = 0
 
 
 @dataclass(frozen=True)
@@ -56,19 +54,21 @@ class Mask(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(MASK, (self.fraction,))
+        return Operation(mask_row, (self.fraction,))
 
 
-@njit(nogil=True, cache=True)
-def mask_row(x, nonzero, fraction, key, bits):
-    """Mask one row in place; ``nonzero`` lists the genes that may differ from zero, or is empty: any may."""
-    limit = threshold(fraction)
-    if nonzero.size:
-        for gene in nonzero:
-            if gene_bits(key, gene) < limit:
+@row_function
+def mask_row(x, row):
+    """Mask one row in place."""
+    limit = threshold(row.parameters[0])
+    if row.nonzero.size:
+        for gene in row.nonzero:
+            if gene_bits(row.key, gene) < limit:
                 x[gene] = 0.0
-        return
-    fill_bits(key, bits)
+        return True
+    bits = row.bits[: (x.size + 3) // 4]
+    fill_bits(row.key, bits)
     chosen = bits.view(np.uint16)
     for gene in range(x.size):
         x[gene] = np.float32(0.0) if chosen[gene] < limit else x[gene]
+    return True

@@ -8,16 +8,15 @@ import numpy as np
 from numba import njit
 
 from sccl.augment.base import Operation
-from sccl.augment.bits import fill_bits, threshold
+from sccl.augment.bits import fill_bits, threshold, unit
 from sccl.augment.keys import combine
+from sccl.augment.row import row_function
 from sccl.augment.scatter import scatter_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
-
-MIX = 4
 
 Mode = Literal["interpolate", "geometric", "exchange"]
 MODES: tuple[str, ...] = get_args(Mode)
@@ -40,7 +39,7 @@ def as_modes(mode: Mode | Sequence[Mode], *, owner: str = "mix") -> tuple[Mode, 
 def mix_operation(alpha: float, draw_alpha: bool, mode: Mode | Sequence[Mode], *, replaces: bool) -> Operation:
     """Return the instruction of the fused pass, see :func:`mix_row`."""
     chosen = sum(1 << MODES.index(one) for one in set(as_modes(mode)))
-    return Operation(MIX, (alpha, float(draw_alpha), float(chosen), float(replaces)))
+    return Operation(mix_row, (alpha, float(draw_alpha), float(chosen), float(replaces)))
 
 
 def mix(
@@ -82,29 +81,30 @@ def mix(
     return mixed_ng
 
 
-@njit(nogil=True, cache=True)
-def mix_row(x, lent, data, indices, indptr, parameters, key, other, bits):
+@row_function
+def mix_row(x, row):
     """Mix one row in place with the mean of the rows that it borrows.
 
-    ``parameters`` are alpha, whether it is drawn, the modes as bits, and whether the first borrowed row replaces ``x``
-    before it is mixed. ``other`` is scratch space.
+    The parameters are alpha, whether it is drawn, the modes as bits, and whether the first borrowed row replaces ``x``
+    before it is mixed.
     """
+    parameters, lent, data, indices, indptr = row.parameters, row.lent, row.data, row.indices, row.indptr
     alpha, is_drawn, modes, replaces = parameters[0], parameters[1] > 0, np.int64(parameters[2]), parameters[3] > 0
     if replaces:
         scatter_row(x, lent[0], data, indices, indptr)
         lent = lent[1:]
-    n_lent = 0
-    for row in lent:
-        n_lent += row >= 0
+    n_lent, other = 0, row.other
+    for one in lent:
+        n_lent += one >= 0
     other[:] = np.float32(0.0)
     share = np.float32(1.0 / n_lent)
-    for row in lent[:n_lent]:
-        for j in range(indptr[row], indptr[row + 1]):
+    for one in lent[:n_lent]:
+        for j in range(indptr[one], indptr[one + 1]):
             other[indices[j]] += share * data[j]
     own = alpha
     if is_drawn:
-        own += (1 - alpha) * (combine(key, 0) >> np.uint64(11)) * 2.0**-53
-    mode = _draw_mode(modes, combine(key, 1))
+        own += (1 - alpha) * unit(row.key, 0)
+    mode = _draw_mode(modes, combine(row.key, 1))
     own32, rest32 = np.float32(own), np.float32(1 - own)
     if mode == 0:
         for gene in range(x.size):
@@ -119,10 +119,12 @@ def mix_row(x, lent, data, indices, indptr, parameters, key, other, bits):
                 x[gene] = max(x[gene] if own32 > 0 else other[gene], np.float32(0.0))
     else:
         limit = threshold(alpha)
-        fill_bits(combine(key, 2), bits)
+        bits = row.bits[: (x.size + 3) // 4]
+        fill_bits(combine(row.key, 2), bits)
         draws = bits.view(np.uint16)
         for gene in range(x.size):
             x[gene] = x[gene] if draws[gene] < limit else other[gene]
+    return False
 
 
 @njit(nogil=True, cache=True)

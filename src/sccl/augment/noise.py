@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from scipy.special import ndtri
 
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
 from sccl.augment.bits import fill_bits, threshold
+from sccl.augment.row import row_function
 
 if TYPE_CHECKING:
     import torch
-
-NOISE = 1
 
 # Normal quantiles indexed by 16 random bits: one load per gene in place of a logarithm and a cosine.
 NORMAL_QUANTILES = ndtri((np.arange(65536) + 0.5) / 65536).astype(np.float32)
@@ -61,16 +59,17 @@ class GaussianNoise(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(NOISE, (self.fraction, self.sigma))
+        return Operation(noise_row, (self.fraction, self.sigma))
 
 
-@njit(nogil=True, cache=True)
-def noise_row(x, fraction, sigma, key, bits, quantiles):
+@row_function
+def noise_row(x, row):
     """Add noise to one row in place: half of a gene's 32 bits choose it, the other half are its noise."""
-    limit = threshold(fraction)
-    fill_bits(key, bits)
-    draws = bits.view(np.uint32)
+    limit, sigma = threshold(row.parameters[0]), np.float32(row.parameters[1])
+    fill_bits(row.key, row.bits)
+    draws = row.bits.view(np.uint32)
     for gene in range(x.size):
         draw = draws[gene]
-        noise = quantiles[draw & np.uint32(0xFFFF)] * np.float32(sigma)
+        noise = NORMAL_QUANTILES[draw & np.uint32(0xFFFF)] * sigma
         x[gene] += noise if (draw >> np.uint32(16)) < limit else np.float32(0.0)
+    return False

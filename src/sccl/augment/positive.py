@@ -11,6 +11,8 @@ import numpy as np
 from sccl import graph
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
 from sccl.augment.neighbors import check_counts, draw_neighbor, only_from, require
+from sccl.augment.row import row_function
+from sccl.augment.scatter import scatter_row
 from sccl.graph.compared import MOST_OTHERS
 from sccl.graph.landmarks import MOST_LANDMARKS
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from sccl.graph import CellSpace
 
-REPLACE = 5
 
 # Among few cells many are near for want of nearer ones.
 MAX_SHARE = 0.05
@@ -112,4 +113,11 @@ class CrossBatchPositive(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(REPLACE, ())
+        return Operation(replace_row, ())
+
+
+@row_function
+def replace_row(x, row):
+    """Put the borrowed row in the place of one."""
+    scatter_row(x, row.lent[0], row.data, row.indices, row.indptr)
+    return False

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from sccl.augment.base import Augmentation, Operation, check_unit_interval
 from sccl.augment.keys import GAMMA, mix
+from sccl.augment.row import row_function
 
 if TYPE_CHECKING:
     import torch
-
-SWAP = 2
 
 
 @dataclass(frozen=True)
@@ -55,24 +53,24 @@ class InnerSwap(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(SWAP, (self.fraction,))
+        return Operation(swap_row, (self.fraction,))
 
 
 def _n_pairs(fraction: float, n_genes: int) -> int:
     return min(round(fraction * n_genes / 2), n_genes // 2)
 
 
-@njit(nogil=True, cache=True)
-def swap_row(x, fraction, key, order, undo):
+@row_function
+def swap_row(x, row):
     """Swap values of one row in place.
 
-    ``order`` holds 0, 1, 2, …: the first steps of a Fisher-Yates shuffle pick distinct genes from it, and ``undo``
+    ``row.order`` holds 0, 1, 2, …: the first steps of a Fisher-Yates shuffle pick distinct genes from it, and ``undo``
     remembers them so that it holds 0, 1, 2, … again afterwards.
     """
-    n_genes = x.size
-    n_picked = 2 * min(round(fraction * n_genes / 2), n_genes // 2)
+    n_genes, order, undo = x.size, row.order, row.bits.view(np.int32)
+    n_picked = 2 * min(round(row.parameters[0] * n_genes / 2), n_genes // 2)
     for i in range(n_picked):
-        draw = mix(key + np.uint64(i) * GAMMA) >> np.uint64(32)
+        draw = mix(row.key + np.uint64(i) * GAMMA) >> np.uint64(32)
         j = i + np.int64((draw * np.uint64(n_genes - i)) >> np.uint64(32))
         undo[i] = j
         order[i], order[j] = order[j], order[i]
@@ -82,3 +80,4 @@ def swap_row(x, fraction, key, order, undo):
     for i in range(n_picked - 1, -1, -1):
         j = undo[i]
         order[i], order[j] = order[j], order[i]
+    return False

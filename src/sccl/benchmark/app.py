@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from sccl.benchmark.plan.options import offer_models
 from sccl.benchmark.plan.run import Run
 from sccl.benchmark.plan.study import OptionError, Study, check_file, plan
 from sccl.benchmark.run.schedule import run_all
@@ -91,6 +92,7 @@ def _report(study: Study, states: dict[Run, str]) -> int:
 def _let_hydra_answer(argv: list[str]) -> None:
     """Leave --help, --cfg, --info and shell completion to hydra."""
     sys.argv = [sys.argv[0], *argv]
+    offer_models()
 
     @hydra_main(version_base="1.3", config_path="pkg://" + CONFIG_MODULE, config_name="config")
     def answer(config: DictConfig) -> None:

@@ -1,35 +1,13 @@
-"""What does the user call? One workflow, and one small class per architecture under it."""
+"""What does the user call? One workflow; each architecture is a line under it, each recipe a few."""
 
-from sccl.model.barlowtwins import BarlowTwins
-from sccl.model.byol import BYOL
-from sccl.model.claire import CLAIRE
-from sccl.model.clear import CLEAR
+from typing import TYPE_CHECKING
+
+from sccl.catalogue import models
+from sccl.model.architectures import *
 from sccl.model.clmodel import CLModel
-from sccl.model.concerto import Concerto
-from sccl.model.dcl import DCL
-from sccl.model.moco import MoCo
-from sccl.model.nnclr import NNCLR
 from sccl.model.published import PublishedModel
-from sccl.model.recipes import CLModelFast
-from sccl.model.simclr import SimCLR
-from sccl.model.simsiam import SimSiam
-from sccl.model.tico import TiCo
-from sccl.model.vicreg import VICReg
+from sccl.model.recipes import CLAIRE, CLEAR, CLModelFast
 
 # PublishedModel is what models of other packages start from; by itself it is none.
-__all__ = [
-    "BYOL",
-    "CLAIRE",
-    "CLEAR",
-    "DCL",
-    "NNCLR",
-    "BarlowTwins",
-    "CLModel",
-    "CLModelFast",
-    "Concerto",
-    "MoCo",
-    "SimCLR",
-    "SimSiam",
-    "TiCo",
-    "VICReg",
-]
+if not TYPE_CHECKING:  # type checkers would take a list that they cannot read for an empty one
+    __all__ = list(models())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 from sccl.inputs.names import unknown
@@ -32,3 +33,18 @@ def check_hyperparameters(cls: Any, passed: dict[str, Any]) -> None:
             )
         if name not in known:
             raise TypeError(unknown(f"hyper-parameter of {cls.__name__}", name, known))
+
+
+def describe(cls: Any) -> str:
+    """Return a docstring for a model that has none: what its architecture's says, with the parameters of a model."""
+    name, of_architecture = cls.__name__, inspect.getdoc(cls._architecture_cls) or ""
+    about, _, rest = of_architecture.partition("Parameters\n----------\n")
+    own = re.sub(r"\An_latent\n( .*\n)+", "", rest)
+    shared = "adata, n_hidden, n_latent, dropout_rate\n    See :class:`~sccl.CLModel`.\n"
+    public = f"sccl.{name}" if cls.__module__.startswith("sccl.") else name
+    return (
+        f"{name}: {about.strip()}\n\nTrained by default as ``sccl.model.PublishedModel`` says.\n\n"
+        f"Parameters\n----------\n{shared}{own.rstrip()}\n\nExamples\n--------\n"
+        f'>>> {public}.setup_anndata(adata, batch_key="batch")\n>>> model = {public}(adata)\n>>> model.train()\n'
+        '>>> adata.obsm["X_cl"] = model.get_latent_representation()\n'
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -46,6 +46,8 @@ class Architecture(nn.Module):
 
     #: From representations to what is compared.
     projector: nn.Module
+    #: Arguments of training that suit it better than those of ``sccl.model.PublishedModel``.
+    train_defaults: ClassVar[dict[str, Any]] = {}
     forward: Callable[..., Projections]
 
     def project(self, h_nd: Tensor) -> Tensor:

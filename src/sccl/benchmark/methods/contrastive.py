@@ -7,7 +7,7 @@ from typing import Any
 
 import scvi
 
-from sccl import augment, mapping
+from sccl import augment, catalogue, mapping
 from sccl import model as models
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
@@ -50,7 +50,7 @@ def embed(
     scvi.settings.seed = seed
     adata = data.adata.copy()
     hyper_parameters = dict(model)
-    known = {name: getattr(models, name) for name in models.__all__}
+    known = {name: getattr(models, name) for name in catalogue.models()}
     cls = find_part(hyper_parameters.pop("name"), known, models.CLModel, what="model")
     cls.setup_anndata(adata, batch_key=data.batch_key)
     widths = {name: value for name, value in network.items() if value is not None}

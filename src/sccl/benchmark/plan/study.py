@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from sccl.benchmark.plan.options import offer_models
 from sccl.benchmark.plan.run import Run
 from sccl.benchmark.plan.trust import untrusted
 
@@ -73,6 +74,7 @@ def plan(
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     if config_dir and not Path(config_dir).is_dir():
         raise OptionError(f"There is no directory {config_dir}.")
+    offer_models()
     with initialize_config_module(config_module, version_base="1.3"):
         given = _parse(options)
         _check_additions(given)
