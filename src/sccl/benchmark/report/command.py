@@ -75,7 +75,7 @@ def write_report(results: Path, out: Path) -> list[Path]:
     if failed := failures(results):
         table = pd.DataFrame(failed, columns=["command", "error"])
         sections.append(("Failed runs", sortable(table, code=["command"])))
-    (out / "report.html").write_text(render(f"Benchmark {results.resolve().name}", sections))
+    (out / "report.html").write_text(render(f"Results of sccl-bench in {results.resolve().name}", sections))
     return [out / name for name in (*written, "report.html")]
 
 
