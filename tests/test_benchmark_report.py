@@ -66,6 +66,11 @@ def test_main_effects_compare_like_with_like():
     assert effects["model", "b"] == effects["model", "a"] == 0
 
 
+def test_values_that_are_compared_with_none_have_no_worth():
+    runs = table_of_runs({("a", "x", 0): 0.1, ("a", "y", 0): 0.9, ("b", "z", 0): 0.9})
+    assert main_effects(runs)["value"].tolist() == ["x", "y"]
+
+
 def test_pairs_are_matched_by_seed_and_count_them():
     runs = table_of_runs(
         {("a", "x", 0): 0.5, ("a", "x", 1): 0.7, ("b", "x", 0): 0.6, ("b", "x", 1): 0.8, ("b", "x", 2): 0}

@@ -56,6 +56,7 @@ def main_effects(runs: pd.DataFrame, metric: str = "Total") -> pd.DataFrame:
         wide = _wide(runs, others, factor, metric)
         wide = wide[[value for value in wide if value != NONE]].dropna(how="all")
         wide = wide.dropna() if len(wide.dropna()) else wide[wide.notna().sum(axis=1) > 1]
+        wide = wide.dropna(axis=1, how="all")
         if wide.shape[1] < 2 or wide.empty:
             continue
         deviations = wide.sub(wide.mean(axis=1), axis=0)
