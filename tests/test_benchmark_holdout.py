@@ -13,7 +13,8 @@ import sccl
 from sccl.benchmark import app
 from sccl.benchmark.data import Data, prepare
 from sccl.benchmark.methods import Embedding
-from sccl.benchmark.plan.study import OptionError, plan
+from sccl.benchmark.plan.explain import OptionError
+from sccl.benchmark.plan.study import plan
 from sccl.benchmark.report import write_report
 from sccl.benchmark.report.results import read_runs
 from sccl.benchmark.run import holdout

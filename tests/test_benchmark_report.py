@@ -1,8 +1,10 @@
 """The report: its numbers, and the page in a real browser."""
 
+import html
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,10 +14,11 @@ import pandas as pd
 import pytest
 
 import sccl
-from sccl.benchmark import pictures, report
+from sccl.benchmark import report
 from sccl.benchmark.plan.run import checksums
 from sccl.benchmark.plan.study import plan
 from sccl.benchmark.report import figures
+from sccl.benchmark.report.order import in_order, sort_keys
 from sccl.benchmark.report.results import read_runs
 from sccl.benchmark.report.statistics import main_effects, over_seeds, paired_differences, relative_to_table
 from sccl.benchmark.run.execute import execute
@@ -62,6 +65,11 @@ def test_main_effects_compare_like_with_like():
     runs = table_of_runs({("a", "x", 0): 0.1, ("a", "y", 0): 0.9, ("b", "y", 0): 0.9})
     effects = main_effects(runs).set_index(["factor", "value"])["effect"]
     assert effects["model", "b"] == effects["model", "a"] == 0
+
+
+def test_values_that_are_compared_with_none_have_no_worth():
+    runs = table_of_runs({("a", "x", 0): 0.1, ("a", "y", 0): 0.9, ("b", "z", 0): 0.9})
+    assert main_effects(runs)["value"].tolist() == ["x", "y"]
 
 
 def test_pairs_are_matched_by_seed_and_count_them():
@@ -197,20 +205,32 @@ def test_scores_of_different_data_are_not_put_on_one_scale(tmp_path):
 
 
 def test_dollars_and_underscores_in_names_are_drawn_as_they_are():
-    names = np.array(["$a", r"$\frac{$", "_b", "c$d$"])
-    group = pd.Series(names[np.arange(40) % 4])
-    xy = np.random.default_rng(0).normal(size=(40, 2))
-    drawn = pictures.draw_umaps({"by $x$ and $": xy}, {"batch$": group, "type": group})
-    drawn.canvas.draw()
-    assert drawn.axes[0].get_title() == "by $x$ and $, by batch$"
-    for ax in drawn.axes:
-        assert [text.get_text() for text in ax.get_legend().get_texts()] == sorted(names)
-        assert not any(text.get_parse_math() for text in [ax.title, *ax.get_legend().get_texts()])
     rows = {"Seconds": [1.0, 2.0], "Total": [0.4, 0.5], "Total sd": [0.1, np.nan]}
     table = pd.DataFrame({**rows, "model": ["–", r"_$\frac{"], "method": ["$p", "contrastive"]})
     worth = pd.DataFrame({"factor": ["$f"], "value": ["$_{"], "effect": [0.1], "low": [0.0], "high": [0.2]})
     assert "$p" in figures.as_svg(figures.quality_against_time(table))
     assert "$f = $_{" in figures.as_svg(figures.effects(worth))
+
+
+def test_settings_that_are_numbers_come_in_the_order_of_the_numbers():
+    assert in_order(["10", "5", "3"]) == ["3", "5", "10"]
+    assert in_order(["mask", "clear"]) == ["clear", "mask"]
+    assert sort_keys(pd.Series(["10", "–", "0.5"]))[::2] == [10, 0.5]
+    assert sort_keys(pd.Series(["[3, 4]", "5"])) is None
+
+
+@pytest.mark.slow
+def test_tables_that_are_to_be_compared_have_one_scale_of_colours(tmp_path):
+    options = ["data.n_cells=120", "data.n_genes=60", "training.max_epochs=1", f"results={tmp_path}"]
+    for run in plan([*options, "model=simclr,vicreg", "augmentation=mask", "sampling=uniform,batch"]).runs:
+        execute(run)
+    page = report.write_report(tmp_path, tmp_path / "report")[-1].read_text()
+    section = page[page.index("Architecture × augmentation × sampling") : page.index("What each choice is worth")]
+    found = re.findall(r"rgb\((\d+),(\d+),(\d+)\);color:#\w+\">([\d.]+)<", section)
+    assert len(found) == 4
+    shades = pd.DataFrame(found, columns=["red", "green", "blue", "value"]).astype(float).sort_values("value")
+    assert shades["red"].is_monotonic_decreasing  # over both tables
+    assert (shades["red"].iloc[0], shades["red"].iloc[-1]) == (255, 8)
 
 
 def test_scaled_scores_span_zero_to_one_within_a_table(results):
@@ -231,7 +251,7 @@ def test_the_tables_hold_raw_and_scaled_scores(written):
 
 def test_every_row_says_how_to_make_it_again(written, results):
     page = written["report.html"].read_text()
-    command = re.search(r"<code>sccl-bench ([^<]*)</code>", page).group(1).split()
+    command = shlex.split(html.unescape(re.search(r"<code>sccl-bench ([^<]*)</code>", page).group(1)))
     (run,) = plan([*command, f"results={results}"]).runs
     assert run.state == "complete"
 
@@ -268,25 +288,67 @@ def browse(page: Path, folder: Path) -> tuple[str, str]:
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
+CHECKS = """<script>
+    const sorted = (name, clicks) => {
+        const head = [...document.querySelectorAll("th")].find(head => head.textContent === name);
+        for (let i = 0; i < clicks; i++) head.click();
+        return [...head.closest("table").tBodies[0].rows]
+            .map(row => row.cells[head.cellIndex].dataset.value).join(" ");
+    };
+    document.body.dataset.scores = sorted("Batch correction", 2);
+    document.body.dataset.settings = sorted("method.n_comps", 1);
+    const drawn = canvas => canvas.toDataURL();
+    const select = document.querySelector(".explorer select"), canvases = [...document.querySelectorAll("canvas")];
+    document.body.dataset.columns = [...select.options].map(option => option.textContent).join(" ");
+    document.body.dataset.panels = [...document.querySelectorAll("figcaption")].map(one => one.textContent).join("; ");
+    const blank = Object.assign(document.createElement("canvas"), { width: canvases[0].width, height: canvases[0].height });
+    const before = canvases.map(drawn);
+    select.selectedIndex = 1; select.dispatchEvent(new Event("change"));
+    const after = canvases.map(drawn);
+    document.body.dataset.recolored = canvases.every((_, i) => before[i] !== after[i] && after[i] !== drawn(blank));
+    document.body.dataset.keys = [...document.querySelectorAll(".keys button")].map(one => one.textContent).join(" ");
+    const canvas = canvases[0], tip = document.querySelector(".tip"), box = canvas.getBoundingClientRect();
+    for (let y = 0; y < box.height && tip.hidden; y += 5) for (let x = 0; x < box.width && tip.hidden; x += 5)
+        canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + x, clientY: box.top + y }));
+    document.body.dataset.tip = tip.textContent;
+</script></body>"""
+
+
 @pytest.mark.slow
-def test_the_page_loads_sorts_and_asks_the_network_for_nothing(written, tmp_path):
+def test_the_page_sorts_colours_and_names_cells_and_asks_the_network_for_nothing(written, tmp_path):
     page = written["report.html"].read_text()
     # the page forbids itself every request but data: URLs; a violation would be on the console
     assert "default-src 'none'" in page
-    click = """<script>
-        const head = [...document.querySelectorAll("th")].find(head => head.textContent === "Batch correction");
-        head.click(); head.click();
-        document.body.dataset.sorted = [...head.closest("table").tBodies[0].rows]
-            .map(row => row.cells[head.cellIndex].dataset.value).join(" ");
-    </script></body>"""
     clicked = tmp_path / "clicked.html"
-    clicked.write_text(page.replace("</body>", click))
+    clicked.write_text(page.replace("</body>", CHECKS))
     document, console = browse(clicked, tmp_path / "profile")
     assert console == ""
-    values = [float(value) for value in re.search(r'data-sorted="([^"]+)"', document).group(1).split()]
-    assert values == sorted(values)
-    assert len(values) == 3
-    assert 'aria-sort="ascending"' in document
+    said = {name: html.unescape(value) for name, value in re.findall(r' data-(\w+)="([^"]*)"', document)}
+    scores = [float(value) for value in said["scores"].split()]
+    assert len(scores) == 3
+    assert scores == sorted(scores)
+    assert said["settings"].split() == ["10.0", "5.0", "3.0"]
+    assert 'aria-sort="descending"' in document
+    assert said["columns"] == "batch label"
+    assert sorted(said["panels"].split("; ")) == [f"UMAP of pca, n_comps={n}" for n in (10, 3, 5)]
+    assert said["recolored"] == "true"
+    assert said["keys"].split()[:2] == ["type_1", "type_2"]
+    assert re.match(r"cell_\d+\nbatch: batch_\d\nlabel: type_\d", said["tip"])
+
+
+@pytest.mark.slow
+def test_on_a_phone_a_tablet_and_a_screen_nothing_but_tables_scrolls_sideways(written, tmp_path):
+    page = html.escape(written["report.html"].read_text())
+    frames = "".join(
+        f'<iframe srcdoc="{page}" style="width:{width}px; height:900px"></iframe>' for width in (390, 800, 1400)
+    )
+    measure = """<script>addEventListener("load", () => {
+        document.body.dataset.widths = [...document.querySelectorAll("iframe")]
+            .map(one => one.contentDocument.documentElement.scrollWidth - one.clientWidth).join(" ");
+    });</script>"""
+    (tmp_path / "frames.html").write_text(f"<html><body>{frames}{measure}</body></html>")
+    document, _ = browse(tmp_path / "frames.html", tmp_path / "profile")
+    assert [int(one) <= 0 for one in re.search(r'data-widths="([^"]+)"', document).group(1).split()] == [True] * 3
 
 
 @pytest.mark.slow

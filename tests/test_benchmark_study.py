@@ -23,7 +23,8 @@ import sccl
 from sccl.benchmark import app
 from sccl.benchmark.methods import obsm
 from sccl.benchmark.plan.run import Run
-from sccl.benchmark.plan.study import OptionError, plan
+from sccl.benchmark.plan.explain import OptionError
+from sccl.benchmark.plan.study import plan
 from sccl.benchmark.report import write_report
 from sccl.benchmark.run.execute import execute
 from sccl.benchmark.run.schedule import run_all

@@ -29,7 +29,7 @@ ROOMS = [
 ]
 #: The same within a room that has rooms of its own; its other files come above these.
 INNER_ROOMS = {
-    "benchmark": ["report", "run", "plan", "methods", "scores", "data", "pictures"],
+    "benchmark": ["report", "run", "plan", "methods", "scores", "data"],
     "mapping": ["transfer", "space", "novelty", "whitening", "votes"],
 }
 

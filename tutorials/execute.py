@@ -1,6 +1,7 @@
 """Run the notebooks of this folder top to bottom and write their outputs into them: python tutorials/execute.py."""
 
 import os
+import sys
 from pathlib import Path
 
 import nbformat
@@ -17,8 +18,14 @@ def execute(path: Path) -> NotebookNode:
         record_timing=False,  # running it again changes no line that needs no change
         resources={"metadata": {"path": str(path.parent)}},
     )
-    # a progress bar in text, which can be read without running anything, is meant
-    client.execute(env={**os.environ, "PYTHONWARNINGS": "ignore:IProgress not found"})
+    environment = {
+        **os.environ,
+        # a progress bar in text, which can be read without running anything, is meant
+        "PYTHONWARNINGS": "ignore:IProgress not found",
+        # the commands of this Python's environment, whether that is activated or not
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    }
+    client.execute(env=environment)
     notebook.metadata.language_info = {"name": "python"}
     return notebook
 

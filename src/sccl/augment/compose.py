@@ -33,7 +33,7 @@ class Compose:
 
     Examples
     --------
-    >>> pipeline = Compose([Mask(0.2), lambda x: x.clamp(max=3.0)])
+    >>> pipeline = sccl.augment.Compose([sccl.augment.Mask(0.2), lambda x: x.clamp(max=3.0)])
     >>> view = pipeline(torch.rand(8, 100))
     """
 

@@ -81,13 +81,16 @@ def _run(args: argparse.Namespace) -> None:
         import scvi
         import torch
         from anndata import AnnData
+        from matplotlib.figure import Figure
 
         import sccl
-        from sccl.benchmark.pictures import draw_loss, draw_umaps
+        from sccl.benchmark.run.picture import umaps
         from sccl.benchmark.scores import score
         from sccl.benchmark.scores.jax_cache import use_jax_cache
         from sccl.commands.summary import contents, markdown, verdict
         from sccl.model import CLModel
+        from sccl.pl.coordinates import umap
+        from sccl.pl.training import fill
 
         use_jax_cache()
 
@@ -143,18 +146,13 @@ def _run(args: argparse.Namespace) -> None:
         (folder / "table.md").write_text(markdown(table))
 
     with _stage("UMAP"):
-        coordinates = {}
-        for name, array in embeddings.items():
-            neighbors = AnnData(array, obs=obs)
-            sc.pp.neighbors(neighbors, use_rep="X", transformer="sklearn", random_state=args.seed)  # exact
-            sc.tl.umap(neighbors, random_state=args.seed)
-            coordinates[name] = neighbors.obsm["X_umap"]
-        draw_umaps(coordinates, dict(obs.items()), seed=args.seed).savefig(folder / "umap.png", dpi=150)
+        coordinates = {name: umap(array, seed=args.seed) for name, array in embeddings.items()}
+        umaps(coordinates, dict(obs.items()), seed=args.seed).savefig(folder / "umap.png", dpi=150)
 
     with _stage("Writing"):
-        history = model.history
-        assert history is not None  # it was trained above
-        draw_loss(history["train_loss"].squeeze("columns")).savefig(folder / "loss.png", dpi=150)
+        curves = Figure()
+        fill(curves, model.history or {})
+        curves.savefig(folder / "loss.png", dpi=150)
         model.save(str(folder / "model"), overwrite=True)
         arrays: dict[str, Any] = {f"X_{name}": array for name, array in embeddings.items()}
         arrays |= {f"X_umap_{name}": array for name, array in coordinates.items()}

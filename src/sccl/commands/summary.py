@@ -15,7 +15,7 @@ _FILES = {
     "table.csv": "the scores, to compute with",
     "embeddings.h5ad": "the embeddings, in obsm",
     "model": "the model, for sccl.CLModel.load",
-    "loss.png": "the training loss",
+    "loss.png": "how the training went: loss, alignment, uniformity, effective rank",
 }
 # A gain in "Batch correction" below this is not worth the name.
 _WORTHWHILE_GAIN = 0.1

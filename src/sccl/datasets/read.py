@@ -36,7 +36,7 @@ def read(path: str | PathLike[str]) -> AnnData:
 
     Examples
     --------
-    >>> adata = sccl.datasets.read("filtered_feature_bc_matrix.h5")
+    >>> adata = sccl.datasets.read("cells.h5ad")
     """
     path = Path(path).expanduser()
     form = check_readable(path)

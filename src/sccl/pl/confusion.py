@@ -55,7 +55,7 @@ def confusion(true: ArrayLike, predicted: ArrayLike, *, ax: Axes | None = None, 
         else np.array([axes], dtype=object)
     )
     one = panels[0, 0]
-    draw_shades(one, share, digits=2 if share.shape[1] <= _MOST_WITH_NUMBERS else None)
+    draw_shades(one, share, digits=2 if share.shape[1] <= _MOST_WITH_NUMBERS else None, zeros=False)
     one.set_ylabel("true label")
     one.set_xlabel("predicted label")
     one.xaxis.set_label_position("bottom")

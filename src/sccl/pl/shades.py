@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_shades(ax: Axes, values: pd.DataFrame, *, digits: int | None) -> None:
+def draw_shades(ax: Axes, values: pd.DataFrame, *, digits: int | None, zeros: bool = True) -> None:
     """Draw a table in shades from 0, light, to 1, dark, with the names of rows at the left and of columns on top.
 
     Parameters
@@ -24,6 +24,8 @@ def draw_shades(ax: Axes, values: pd.DataFrame, *, digits: int | None) -> None:
         Numbers; NaN is shown as –.
     digits
         Decimals of the numbers; None leaves them out.
+    zeros
+        Whether zeros are written, too.
     """
     from matplotlib import colormaps
 
@@ -49,5 +51,7 @@ def draw_shades(ax: Axes, values: pd.DataFrame, *, digits: int | None) -> None:
         return
     for (row, column), value in np.ndenumerate(values.to_numpy(dtype=float)):
         text = "–" if np.isnan(value) else f"{value:.{digits}f}".replace("0.", ".", 1 if abs(value) < 1 else 0)
+        if not zeros and value == 0:
+            continue
         dark = not np.isnan(value) and value > 0.55
         ax.text(column, row, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "#222222")

@@ -31,7 +31,9 @@ def view(
     show: bool | None = None,
     seed: int = 0,
 ) -> Any:
-    """Draw one view of a cell against the cell itself: each point is a gene.
+    """Draw the second view of a cell against the cell itself: each point is a gene.
+
+    It is the second because some augmentations leave the first as it is.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def _draw_view(
     rows, before_g = np.array([row]), csr[[row]].toarray()[0]
     after_1g = torch.empty(1, adata.n_vars)
     for draw in range(_N_DRAWS):
-        steps = views.draw(rows, pool=np.arange(adata.n_obs), seed=seed + draw, epoch=0, view=0)
+        steps = views.draw(rows, pool=np.arange(adata.n_obs), seed=seed + draw, epoch=0, view=1)
         views.fill(after_1g, csr, rows, steps)
         if not np.array_equal(after_1g.numpy()[0], before_g):
             break

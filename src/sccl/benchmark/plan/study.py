@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from sccl.benchmark.plan.explain import OptionError, check_additions, explain, parse
 from sccl.benchmark.plan.options import offer_models
 from sccl.benchmark.plan.run import Run
 from sccl.benchmark.plan.trust import untrusted
@@ -30,10 +28,6 @@ EACH = "each"
 
 # Options that change no result.
 _ELSEWHERE = ("results", "threads", "cluster", "trust")
-
-
-class OptionError(Exception):
-    """An option cannot be used; the message says which, and names the nearest one that can."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +70,8 @@ def plan(
         raise OptionError(f"There is no directory {config_dir}.")
     offer_models()
     with initialize_config_module(config_module, version_base="1.3"):
-        given = _parse(options)
-        _check_additions(given)
+        given = parse(options)
+        check_additions(given)
         fixed = [*searchpath, *(str(option.input_line) for option in given if not option.is_sweep_override())]
         swept = {option.key_or_group: _values(option) for option in given if option.is_sweep_override()}
         first = [values[0] for values in swept.values()]
@@ -134,7 +128,7 @@ def _grids(sweep: DictConfig, known: set[str]) -> Iterator[dict[str, list[str]]]
     """Return for each grid of an experiment its options and their values, less those the user gave."""
     for grid in sweep.grids or [{}]:
         options = {**sweep.params, **grid}
-        parsed = _parse([f"{name}={value}" for name, value in options.items() if name not in known])
+        parsed = parse([f"{name}={value}" for name, value in options.items() if name not in known])
         yield {option.key_or_group: _values(option) for option in parsed}
 
 
@@ -228,68 +222,12 @@ def _seed(option: str) -> int:
     return int(value)
 
 
-def _parse(options: Sequence[str]) -> list[Override]:
-    return OverridesParser.create().parse_overrides(list(options))
-
-
 def _compose(options: list[str], config_name: str) -> DictConfig:
     try:
         return compose(config_name, overrides=options, return_hydra_config=True)
     except HydraException as error:
-        _explain(options, config_name)
+        explain(options, config_name)
         raise error
-
-
-def _check_additions(options: list[Override]) -> None:
-    """Refuse +experimnt=quick, which hydra would take for a new value."""
-    groups = _groups()
-    for option in options:
-        name = option.key_or_group
-        if option.is_add() and "." not in name and "/" not in name and name not in groups:
-            raise OptionError(_unknown("group", name, groups))
-
-
-def _explain(options: list[str], config_name: str) -> None:
-    """Raise an error that names the option at fault and the nearest valid one, if it can be told."""
-    groups = _groups()
-    parsed = [option for option in _parse(options) if not option.key_or_group.startswith("hydra")]
-    chosen = [option for option in parsed if option.key_or_group in groups]
-    for option in chosen:
-        group = option.key_or_group
-        value = option.value()
-        for name in value if isinstance(value, list) else [value]:
-            if name is not None and str(name) not in groups[group]:
-                raise OptionError(_unknown(f"{group}", str(name), groups[group]))
-    with_groups = [option for option in options if option.startswith("hydra.")]
-    config = compose(config_name, overrides=[*with_groups, *(str(option.input_line) for option in chosen)])
-    names = _names(config)
-    for option in parsed:
-        if option not in chosen and not option.is_add() and option.key_or_group not in names:
-            raise OptionError(_unknown("option", option.key_or_group, [*names, *groups]))
-
-
-def _groups() -> dict[str, list[str]]:
-    loader = GlobalHydra.instance().config_loader()
-    groups = [group for group in loader.list_groups("") if group != "hydra"]
-    options = {group: loader.get_group_options(group) for group in groups}
-    return {group: names for group, names in options.items() if names}
-
-
-def _names(config: DictConfig, prefix: str = "") -> list[str]:
-    names = []
-    for key in config:
-        name = f"{prefix}{key!s}"
-        names.append(name)
-        node = config._get_node(key)
-        if isinstance(node, DictConfig) and not node._is_missing() and not node._is_interpolation():
-            names += _names(node, f"{name}.")
-    return names
-
-
-def _unknown(what: str, name: str, known: Sequence[str] | dict[str, Any]) -> str:
-    nearest = get_close_matches(name, list(known), n=1, cutoff=0.0)
-    shown = f" Known: {', '.join(sorted(known))}." if len(known) < 30 else ""
-    return f"There is no {what} {name!r}; did you mean {nearest[0]!r}?{shown}"
 
 
 def _plain(node: Any) -> Any:

@@ -82,7 +82,7 @@ def write_report(results: Path, out: Path) -> list[Path]:
         text = "They are left out of all the rest. The command that made them makes them anew."
         table = pd.DataFrame(damaged, columns=["directory", "damage"])
         sections.append(("Damaged runs", note(text) + sortable(table, code=["directory"])))
-    (out / "report.html").write_text(render(f"Benchmark {results.resolve().name}", sections))
+    (out / "report.html").write_text(render(f"Results of sccl-bench in {results.resolve().name}", sections))
     return [out / name for name in (*written, "report.html")]
 
 

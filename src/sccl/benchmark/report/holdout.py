@@ -8,7 +8,7 @@ import pandas as pd
 
 from sccl.benchmark.report import figures
 from sccl.benchmark.report.page import heading, heat_map, note, sortable
-from sccl.benchmark.report.results import HELD_OUT, NONE, of_data, title_of_data
+from sccl.benchmark.report.results import HELD_OUT, of_data, title_of_data, title_of_row
 from sccl.benchmark.report.statistics import over_seeds
 from sccl.benchmark.run.holdout import METRIC, K
 from sccl.benchmark.run.picture import queries
@@ -94,7 +94,7 @@ def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
         content = [note("Each batch."), sortable(panel)]
         for title, paths in directories.items():
             content.append(heading(f"Confusion, {title}") + note("Share of each label, row, that got which, column."))
-            content.append(heat_map(_confusion(paths)))
+            content.append(heat_map(_confusion(paths), low=0, high=1))
         if directories:
             first = {title: paths[0] for title, paths in directories.items()}
             content.append(heading("Reference and query, first batch and seed") + figures.as_svg(queries(first)))
@@ -104,12 +104,11 @@ def _sections(runs: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _directories(runs: pd.DataFrame, rows: pd.DataFrame, methods: list[str], shown: list[str]) -> dict[str, list[str]]:
     """Return a title and the directories of its runs for each row."""
-    names = [name for name in shown if name not in of_data(shown)] or ["method"]
+    names = [name for name in shown if name not in of_data(shown)]
     found = {}
     for _, row in rows.iterrows():
         of_row = (runs[methods] == row[methods]).all(axis=1)
-        title = " ".join(str(row[name]) for name in names if row[name] != NONE)
-        found[title] = runs.loc[of_row].sort_values([HELD_OUT, "seed"])["directory"].tolist()
+        found[title_of_row(row, names)] = runs.loc[of_row].sort_values([HELD_OUT, "seed"])["directory"].tolist()
     return found
 
 

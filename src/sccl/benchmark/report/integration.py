@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sccl.benchmark.report import figures
+from sccl.benchmark.report.cells import explorer
 from sccl.benchmark.report.page import heading, heat_map, note, sortable
-from sccl.benchmark.report.results import NONE, of_data, title_of_data
+from sccl.benchmark.report.results import NONE, of_data, title_of_data, title_of_row
 from sccl.benchmark.report.statistics import main_effects, over_seeds, paired_differences, relative_to_table
-from sccl.benchmark.run.picture import umaps
 from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION, MEASURES
 
 #: UMAPs shown of each data set.
-N_UMAPS = 4
+N_UMAPS = 6
 _COSTS = ("Seconds", "Peak memory (GiB)")
 
 
@@ -89,11 +90,17 @@ def _sections(
     ]
     ours = table[table["model"] != NONE]
     if ours[["model", "augmentation"]].nunique().max() > 1:
-        parts = [note("Mean total over seeds and over the settings that are not shown.")]
+        parts = []
         for (*data, sampling), group in ours.groupby([*of_data(factors), "sampling"]):
             cells = group.pivot_table(index="model", columns="augmentation", values="Total")
-            parts.append(heading(f"{title_of_data(of_data(factors), data)}, {sampling} sampling") + heat_map(cells))
-        sections.append(("Architecture × augmentation × sampling", "".join(parts)))
+            parts.append((f"{title_of_data(of_data(factors), data)}, {sampling} sampling", cells))
+        low, high = (pick([pick(cells.to_numpy()) for _, cells in parts]) for pick in (np.nanmin, np.nanmax))
+        maps = [heading(title) + heat_map(cells, low=low, high=high) for title, cells in parts]
+        text = (
+            "Mean total over seeds and over the settings that are not shown. One scale of colours for all tables, from "
+            f"{low:.3f}, white, to {high:.3f}, dark."
+        )
+        sections.append(("Architecture × augmentation × sampling", note(text) + "".join(maps)))
     if len(worth):
         text = (
             "Mean difference in total score between runs with this value and the mean over all values of the same "
@@ -123,7 +130,9 @@ def _sections(
             )
             + sortable(pd.concat([panel[labels], group[_measures(group)]], axis=1))
             + f"<h3>Quality against time</h3>{figures.as_svg(figures.quality_against_time(group))}"
-            + f"<h3>UMAPs of the best rows, first seed</h3>{figures.as_svg(umaps(chosen))}"
+            + heading("UMAPs of the best rows, first seed")
+            + note("Point at a cell: it is named, and marked in all panels. Click a name to hide its cells.")
+            + explorer(chosen)
         )
         sections.append((f"Data set {title_of_data(of_data(factors), data)}", content))
     return sections
@@ -132,8 +141,8 @@ def _sections(
 def _first_runs(runs: pd.DataFrame, rows: pd.DataFrame, shown: list[str]) -> dict[str, str]:
     """Return a title and the first seed's directory for each row."""
     first = rows.merge(runs.groupby(runs.attrs["factors"])["directory"].first().reset_index(), on=runs.attrs["factors"])
-    names = [name for name in shown if name not in of_data(shown)] or ["method"]
-    return {" ".join(str(row[name]) for name in names): row["directory"] for _, row in first.iterrows()}
+    names = [name for name in shown if name not in of_data(shown)]
+    return {title_of_row(row, names): row["directory"] for _, row in first.iterrows()}
 
 
 def _measures(table: pd.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-Cell = Callable[[Any], str]
+from sccl.benchmark.report.order import sort_keys
 
 
 def render(title: str, sections: Sequence[tuple[str, str]]) -> str:
@@ -45,22 +45,22 @@ def sortable(table: pd.DataFrame, *, code: Sequence[str] = ()) -> str:
     Parameters
     ----------
     table
-        Columns of numbers, of text, or of pairs (mean, sd), which are sorted by their mean.
+        Columns of numbers, of text, or of pairs (mean, sd), which are sorted by their mean. A column of settings that are
+        all numbers sorts as numbers, too.
     code
         Columns to be set as code.
     """
-    numeric = {name: name not in code and _is_numeric(table[name]) for name in table}
-    heads = "".join(f"<th{_number(numeric[name])}>{escape(str(name))}</th>" for name in table)
+    keys = {name: None if name in code else sort_keys(table[name]) for name in table}
+    heads = "".join(f"<th{_number(keys[name] is not None)}>{escape(str(name))}</th>" for name in table)
     rows = []
-    for values in table.itertuples(index=False, name=None):
+    for i, values in enumerate(table.itertuples(index=False, name=None)):
         cells = []
         for name, value in zip(table, values, strict=True):
-            key = value[0] if isinstance(value, tuple) else value
-            sort_key = f' data-value="{"" if math.isnan(key) else key}"' if numeric[name] else ""
+            key = keys[name]
+            sort_key = "" if key is None else f' data-value="{"" if math.isnan(key[i]) else key[i]}"'
             text = escape(_text(value))
-            cells.append(
-                f"<td{_number(numeric[name])}{sort_key}>{f'<code>{text}</code>' if name in code else text}</td>"
-            )
+            text = f'<div class="scroll"><code>{text}</code></div>' if name in code else text
+            cells.append(f"<td{_number(key is not None)}{sort_key}>{text}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return (
         f'<div class="wide"><table class="sortable"><thead><tr>{heads}</tr></thead>\n'
@@ -68,9 +68,16 @@ def sortable(table: pd.DataFrame, *, code: Sequence[str] = ()) -> str:
     )
 
 
-def heat_map(table: pd.DataFrame) -> str:
-    """Return a table of numbers with coloured cells, from white, the lowest, to green."""
-    low, high = table.min(axis=None), table.max(axis=None)
+def heat_map(table: pd.DataFrame, *, low: float, high: float) -> str:
+    """Return a table of numbers with coloured cells.
+
+    Parameters
+    ----------
+    table
+        Numbers.
+    low, high
+        What is white and what is dark: the same for all tables that are to be compared.
+    """
     heads = "".join(f"<th>{escape(str(name))}</th>" for name in table)
     rows = []
     for name, values in table.iterrows():
@@ -82,13 +89,10 @@ def heat_map(table: pd.DataFrame) -> str:
 def _heat(value: float, low: float, high: float) -> str:
     if math.isnan(value):
         return '<td class="number">–</td>'
-    share = (value - low) / (high - low) if high > low else 0.0
-    red, green, blue = (round(255 + share * (end - 255)) for end in (80, 180, 120))
-    return f'<td class="number" style="background:rgb({red},{green},{blue});color:#111">{value:.3f}</td>'
-
-
-def _is_numeric(column: pd.Series) -> bool:
-    return bool(len(column)) and (pd.api.types.is_numeric_dtype(column) or isinstance(column.iloc[0], tuple))
+    share = min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+    red, green, blue = (round(255 + share * (end - 255)) for end in (8, 81, 156))
+    ink = "#fff" if share > 0.55 else "#111"
+    return f'<td class="number" style="background:rgb({red},{green},{blue});color:{ink}">{value:.3f}</td>'
 
 
 def _number(is_number: bool) -> str:

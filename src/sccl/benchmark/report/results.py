@@ -179,5 +179,22 @@ def title_of_data(names: list[str], values: Sequence[str]) -> str:
     )
 
 
+def title_of_row(row: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return ``simclr mask, n_latent=64`` of a row: its model or method, the other choices, and settings by name.
+
+    Parameters
+    ----------
+    row
+        Factors and their values.
+    names
+        The factors in which rows differ.
+    """
+    parts = [row["method"] if row["model"] == NONE else row["model"]]
+    chosen = [name for name in names if name not in ("method", "model") and row[name] != NONE]
+    parts += [row[name] for name in chosen if name in CHOICES]
+    settings = [f"{name.rpartition('.')[2]}={row[name]}" for name in chosen if name not in CHOICES]
+    return ", ".join([" ".join(map(str, parts)), *settings])
+
+
 def _read(path: Path) -> Any:
     return json.loads(path.read_text())

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sccl.benchmark.report.order import in_order
 from sccl.benchmark.report.results import CONTENT, NONE, of_data
 from sccl.benchmark.scores import AGGREGATES, MEASURES, with_aggregates
 
@@ -55,10 +56,12 @@ def main_effects(runs: pd.DataFrame, metric: str = "Total") -> pd.DataFrame:
         wide = _wide(runs, others, factor, metric)
         wide = wide[[value for value in wide if value != NONE]].dropna(how="all")
         wide = wide.dropna() if len(wide.dropna()) else wide[wide.notna().sum(axis=1) > 1]
+        wide = wide.dropna(axis=1, how="all")
         if wide.shape[1] < 2 or wide.empty:
             continue
         deviations = wide.sub(wide.mean(axis=1), axis=0)
-        for value, column in deviations.items():
+        for value in in_order(deviations):
+            column = deviations[value]
             effect, low, high, n_seeds = _interval(column.dropna())
             rows.append((factor, value, effect, low, high, int(column.count()), n_seeds))
     return pd.DataFrame(rows, columns=["factor", "value", "effect", "low", "high", "blocks", "seeds"])
@@ -81,7 +84,7 @@ def paired_differences(runs: pd.DataFrame, metric: str = "Total") -> pd.DataFram
             context = context if isinstance(context, tuple) else (context,)
             differing = [(name, value) for name, value in zip(others, context, strict=True) if runs[name].nunique() > 1]
             shown = " ".join(f"{name}={value}" for name, value in differing if value != NONE)
-            for first, second in combinations(sorted(set(wide) - {NONE}), 2):
+            for first, second in combinations(in_order(set(wide) - {NONE}), 2):
                 pair = (block[second] - block[first]).dropna()
                 if pair.empty:
                     continue

@@ -17,6 +17,7 @@ from sccl import graph
 from sccl.benchmark.run.picture import queries
 from sccl.graph.search import Metric
 from sccl.mapping.votes import vote
+from sccl.pl.coordinates import umap_with_query
 
 if TYPE_CHECKING:
     from sccl.benchmark.data import Data
@@ -109,13 +110,9 @@ def save(data: Data, embedding: Embedding, directory: Path, *, name: str) -> Non
     name
         Of the run, for the titles.
     """
-    from umap import UMAP
-
     z_nd, query_nd = (np.asarray(z, dtype=np.float32) for z in (embedding.z_nd, embedding.query_nd))
     drawn = np.sort(np.random.default_rng(0).permutation(len(z_nd))[:MAX_DRAWN])
-    mapper = UMAP(n_neighbors=min(15, len(drawn) - 1), metric=METRIC, random_state=0, n_jobs=1).fit(z_nd[drawn])
-    umap_n2 = np.asarray(mapper.embedding_, dtype=np.float32)
-    query_umap_n2 = np.asarray(mapper.transform(query_nd), dtype=np.float32)
+    umap_n2, query_umap_n2 = umap_with_query(z_nd[drawn], query_nd)
     true, predicted = data.query_labels.astype(str), pd.Series(predict(data, embedding), data.query_labels.index)
     confusion = pd.crosstab(
         true.iloc[data.scored], predicted.iloc[data.scored], rownames=["label"], colnames=["predicted"]

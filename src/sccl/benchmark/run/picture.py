@@ -9,26 +9,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sccl.benchmark.pictures import draw_panels, draw_umaps
+from sccl.pl.cells import fill
+from sccl.pl.query import query_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def umaps(directories: dict[str, str]) -> Figure:
-    """Draw the scored cells of runs, by batch and by cell type.
+def umaps(coordinates: Mapping[str, np.ndarray], groups: Mapping[str, pd.Series], *, seed: int = 0) -> Figure:
+    """Draw UMAPs of embeddings below each other, by batch and by cell type.
 
     Parameters
     ----------
-    directories
-        Title and directory of each run, all of the same data.
+    coordinates
+        Name of each embedding and its UMAP, shape `(n_cells, 2)`.
+    groups
+        Name of each grouping and the group of each cell, shape `(n_cells,)`.
+    seed
+        Seed of the order in which cells are drawn.
     """
-    coordinates, groups = {}, {}
-    for title, directory in directories.items():
-        with np.load(f"{directory}/embedding.npz") as saved:
-            coordinates[title] = saved["umap"]
-            groups = {name: pd.Series(saved[name][saved["scored"]]) for name in ("batch", "label")}
-    return draw_umaps(coordinates, groups)
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    rows = {
+        f"UMAP of {name}": [(f"by {key}", xy_n2, group) for key, group in groups.items()]
+        for name, xy_n2 in coordinates.items()
+    }
+    fill(figure, rows, seed=seed)
+    return figure
 
 
 def queries(directories: Mapping[str, Path | str]) -> Figure:
@@ -39,17 +47,14 @@ def queries(directories: Mapping[str, Path | str]) -> Figure:
     directories
         Title and directory of each run.
     """
+    from matplotlib.figure import Figure
+
     rows = {}
     for title, directory in directories.items():
         with np.load(f"{directory}/embedding.npz") as saved:
-            drawn, query = saved["umap"], saved["query_umap"]
-            labels, true, predicted = saved["label"][saved["drawn"]], saved["query_label"], saved["query_predicted"]
-        names = np.union1d(labels, true)
-        xy_n2, none = np.vstack([drawn, query]), np.full(len(drawn), None)
-        groups = {
-            "labels of the reference": [*labels, *np.full(len(query), None)],
-            "labels of the query": [*none, *true],
-            "predicted labels of the query": [*none, *predicted],
-        }
-        rows[title] = [(name, xy_n2, pd.Series(pd.Categorical(group, names))) for name, group in groups.items()]
-    return draw_panels(rows)
+            of_query = {"labels": saved["query_label"], "predicted labels": saved["query_predicted"]}
+            labels = saved["label"][saved["drawn"]]
+            rows[f"UMAP of {title}"] = query_panels(saved["umap"], saved["query_umap"], labels, of_query)
+    figure = Figure()
+    fill(figure, rows, missing="reference")
+    return figure
