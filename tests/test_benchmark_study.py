@@ -22,8 +22,8 @@ import scvi
 import sccl
 from sccl.benchmark import app
 from sccl.benchmark.methods import obsm
-from sccl.benchmark.plan.run import Run
 from sccl.benchmark.plan.explain import OptionError
+from sccl.benchmark.plan.run import Run
 from sccl.benchmark.plan.study import plan
 from sccl.benchmark.report import write_report
 from sccl.benchmark.run.execute import execute

@@ -19,8 +19,8 @@ import pytest
 
 from sccl.benchmark import report
 from sccl.benchmark.app import main
-from sccl.benchmark.plan.run import Run, checksums
 from sccl.benchmark.plan.explain import OptionError
+from sccl.benchmark.plan.run import Run, checksums
 from sccl.benchmark.plan.study import plan
 from sccl.benchmark.report.results import damages, failures, read_runs
 from sccl.benchmark.run.execute import execute

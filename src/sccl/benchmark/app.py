@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from sccl.benchmark.plan.explain import OptionError
 from sccl.benchmark.plan.options import offer_models
 from sccl.benchmark.plan.run import Run
-from sccl.benchmark.plan.explain import OptionError
 from sccl.benchmark.plan.study import Study, check_file, plan
 from sccl.benchmark.run.schedule import run_all
 
