@@ -9,20 +9,16 @@ import scvi
 
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
-from sccl.benchmark.methods.registrations import forget
+from sccl.benchmark.methods.scvi_tools import embedding_of, train
 
 
-def embed(data: Data, *, seed: int, max_epochs: int | None = None, **parameters: Any) -> Embedding:
+def embed(data: Data, **parameters: Any) -> Embedding:
     """Train DRVI (Moinfar and Theis, bioRxiv 2024), whose dimensions are decoded each on its own, on the counts.
 
     Parameters
     ----------
-    data, seed
-        See :class:`sccl.benchmark.methods.Method`.
-    max_epochs
-        None: scvi-tools' heuristic.
-    **parameters
-        Of :class:`scvi.external.DRVI`.
+    data, **parameters
+        See :func:`sccl.benchmark.methods.scvi_tools.train`.
 
     Raises
     ------
@@ -31,11 +27,4 @@ def embed(data: Data, *, seed: int, max_epochs: int | None = None, **parameters:
     """
     if not hasattr(scvi.external, "DRVI"):
         raise ModuleNotFoundError(f"DRVI needs scvi-tools 1.5 or newer, found {version('scvi-tools')}.")
-    scvi.settings.seed = seed
-    adata = data.adata.copy()
-    scvi.external.DRVI.setup_anndata(adata, layer="counts", batch_key=data.batch_key)
-    model = scvi.external.DRVI(adata, **parameters)
-    model.train(max_epochs=max_epochs, enable_progress_bar=False)
-    z_nd, loss = model.get_latent_representation(), model.history["elbo_train"].squeeze("columns")
-    forget(model)
-    return Embedding(z_nd, loss)
+    return embedding_of(train(scvi.external.DRVI, data, **parameters))

@@ -8,29 +8,25 @@ import scvi
 
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
-from sccl.benchmark.methods.registrations import forget
-from sccl.benchmark.methods.scvi import embed_query, train
+from sccl.benchmark.methods.scvi import embed_query
+from sccl.benchmark.methods.scvi_tools import embedding_of, train
 
 _UNKNOWN = "unknown to scANVI"
 
 
-def embed(
-    data: Data, *, seed: int, max_epochs: int | None = None, max_epochs_scanvi: int = 20, **parameters: Any
-) -> Embedding:
+def embed(data: Data, *, max_epochs_scanvi: int = 20, **parameters: Any) -> Embedding:
     """Train scANVI (Xu et al., Molecular Systems Biology 2021) from scVI. It sees the labels that it is scored on.
 
     Of cells that were held out it sees no labels, and they are embedded by its encoder as it is.
 
     Parameters
     ----------
-    data, seed
-        See :class:`sccl.benchmark.methods.Method`.
-    max_epochs, max_epochs_scanvi
-        Of scVI (None: scvi-tools' heuristic), and of scANVI after it.
-    **parameters
-        Of :class:`scvi.model.SCVI`.
+    data, **parameters
+        Of scVI, see :func:`sccl.benchmark.methods.scvi_tools.train`.
+    max_epochs_scanvi
+        Of scANVI after it.
     """
-    base = train(data, seed=seed, max_epochs=max_epochs, **parameters)
+    base = train(scvi.model.SCVI, data, **parameters)
     labels = data.labels.astype(object).where(data.labels.notna(), _UNKNOWN)
     base.adata.obs[data.labels_key] = labels.astype("category").to_numpy()
     model = scvi.model.SCANVI.from_scvi_model(base, unlabeled_category=_UNKNOWN, labels_key=data.labels_key)
@@ -42,6 +38,4 @@ def embed(
         query = data.query.copy()
         query.obs[data.labels_key] = _UNKNOWN
         query_nd = embed_query(model, query)
-    z_nd, loss = model.get_latent_representation(), model.history["elbo_train"].squeeze("columns")
-    forget(model, base)
-    return Embedding(z_nd, loss, query_nd)
+    return embedding_of(model, base, query_nd=query_nd)
