@@ -28,7 +28,7 @@ def voting_space(
     """Put the embedding and the principal components of expression side by side, each scaled by the labels.
 
     The embedding has lost the batch effect, and with it some of what tells similar types apart; expression has kept both.
-    Each of the two is scaled so that cells of one label vary alike in all directions, for what varies within labels is no
+    Each of the two is whitened within labels: cells of one label then vary alike in all directions, for what varies within labels is no
     reason to be apart; and both to the same size. Where a query cell is does not depend on the other query cells.
 
     Parameters

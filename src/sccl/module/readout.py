@@ -1,4 +1,4 @@
-"""A last linear layer, computed rather than learned: what paired cells differ by counts little in the embedding."""
+"""Relevant component analysis as the last layer, computed rather than learned: what paired cells differ by counts little in the embedding."""
 
 from __future__ import annotations
 
