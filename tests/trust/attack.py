@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-os.environ.update(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="", JAX_PLATFORMS="cpu")
 
 import argparse
 import hashlib
@@ -67,6 +67,8 @@ def forked(do: Callable[[], None]) -> int:
         os.dup2(sink, 1)
         os.dup2(sink, 2)
         do()
+    except SystemExit as end:
+        os._exit(int(end.code or 0))
     except BaseException:  # noqa: BLE001 - this process ends here, whatever it was
         os._exit(1)
     os._exit(0)
@@ -233,6 +235,58 @@ def downloads(n: int, folder: Path, rng: np.random.Generator) -> tuple[int, int]
     return n_calls, n_wrong
 
 
+SWEEP = ["method=pca", "method.n_comps=3,4,5", "data.n_cells=120", "data.n_genes=60"]
+
+
+def sweep(results: Path) -> int:
+    from sccl.benchmark.app import main
+
+    return main([*SWEEP, f"results={results}"])
+
+
+def scores_of(results: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in results.glob("runs/[!.]*/metrics.json")}
+
+
+def sweeps(n: int, folder: Path, rng: np.random.Generator) -> tuple[int, int]:
+    """Kill sweeps; each is started again until it ends. Wrong: other scores than those of a sweep left alone, or a complete run
+    that was made again."""
+    begin = time.perf_counter()
+    os.waitpid(forked(lambda: sweep(folder / "alone")), 0)
+    duration = time.perf_counter() - begin
+    expected = scores_of(folder / "alone")
+    assert len(expected) == 3
+    n_killed = n_wrong = number = 0
+    while n_killed < n:
+        results, number = folder / str(number), number + 1
+        kept: dict[Path, int] = {}
+        is_ended = False
+        while not is_ended:
+            process = forked(lambda results=results: sweep(results))
+            if n_killed < n:
+                is_ended = not killed_after(process, rng.uniform(0.0, duration))
+                n_killed += not is_ended
+            else:
+                os.waitpid(process, 0)
+                is_ended = True
+            complete = {path: path.stat().st_mtime_ns for path in results.glob("runs/[!.]*/status.json")}
+            n_wrong += any(complete.get(path) != time_of for path, time_of in kept.items())
+            kept = complete
+        n_wrong += scores_of(results) != expected
+    return n_killed, n_wrong
+
+
+def sweeps_at_once(n: int, folder: Path) -> tuple[int, int]:
+    """Two sweeps at once in one results folder. Wrong: one that fails, or other scores than those of a sweep alone."""
+    os.waitpid(forked(lambda: sweep(folder / "alone")), 0)
+    expected, n_wrong = scores_of(folder / "alone"), 0
+    for number in range(n):
+        results = folder / str(number)
+        both = [forked(lambda results=results: sys.exit(sweep(results))) for _ in range(2)]
+        n_wrong += any(os.waitpid(process, 0)[1] != 0 for process in both) or scores_of(results) != expected
+    return n, n_wrong
+
+
 def rows(scale: float, folder: Path) -> Iterator[tuple[str, str, int, int]]:
     """What is done, what should come of it, how often it was done, how often something else came of it."""
     rng = np.random.default_rng(0)
@@ -263,12 +317,26 @@ def rows(scale: float, folder: Path) -> Iterator[tuple[str, str, int, int]]:
         "the file, whole, for all that live",
         *downloads(times(100), room("download"), rng),
     )
+    yield (
+        "`kill -9` while `sccl-bench` runs; started again until it ends",
+        "the scores of a sweep left alone, byte for byte; no complete run is made twice",
+        *sweeps(times(10), room("sweep"), rng),
+    )
+    yield (
+        "two `sccl-bench` at once in one results folder",
+        "both succeed, with the scores of one alone",
+        *sweeps_at_once(times(3), room("sweeps")),
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=float, default=1.0, help="fraction of the cases")
     scale = parser.parse_args().cases
+    import scanpy  # noqa: F401 - once, for all processes
+    import scib_metrics  # noqa: F401
+    import umap  # noqa: F401
+
     assert threading.active_count() == 1  # or forks could hang
     n_wrong = 0
     print("| fault | outcome | cases | otherwise |\n|---|---|---:|---:|", flush=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from sccl.augment.row import Row, address_of, call
 from sccl.augment.scatter import scatter_row
+from sccl.storage.compiled import compiled
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -53,7 +53,7 @@ def run_fused(csr: csr_matrix, rows: np.ndarray | None, program: list[tuple[Oper
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _run(data, indices, indptr, rows, functions, parameters, applied, keys, partners, out):
     n_genes = out.shape[1]
     bits = np.empty((n_genes + 1) // 2, np.uint64)

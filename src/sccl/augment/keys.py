@@ -7,7 +7,8 @@ the batch are, and after a resume.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from sccl.storage.compiled import compiled
 
 # The increment and the two multipliers of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -16,7 +17,7 @@ _MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def mix(z):
     """Turn 64 bits into 64 bits that look independent of them (the SplitMix64 finaliser)."""
     z = (z ^ (z >> _S30)) * _MULTIPLIER_1
@@ -24,13 +25,13 @@ def mix(z):
     return z ^ (z >> _S31)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def combine(key, value):
     """Derive the key of one thing (a view, an operation) from the key of what holds it."""
     return mix(key ^ mix(np.uint64(value) + GAMMA))
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _cell_keys(seed, epoch, view, cells):
     base = combine(combine(mix(np.uint64(seed)), epoch), view)
     keys = np.empty(cells.size, np.uint64)
@@ -39,7 +40,7 @@ def _cell_keys(seed, epoch, view, cells):
     return keys
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _derive(keys, salt):
     derived = np.empty_like(keys)
     for i in range(keys.size):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from numba import njit
 
 from sccl.augment.base import Operation
 from sccl.augment.bits import fill_bits, threshold, unit
 from sccl.augment.keys import combine
 from sccl.augment.row import row_function
 from sccl.augment.scatter import scatter_row
+from sccl.storage.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,7 @@ def mix_row(x, row):
     return False
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _draw_mode(modes, key):
     n_modes = (modes & 1) + ((modes >> 1) & 1) + ((modes >> 2) & 1)
     drawn = np.int64(((key >> np.uint64(32)) * np.uint64(n_modes)) >> np.uint64(32))

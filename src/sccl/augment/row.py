@@ -7,9 +7,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
+
+from sccl.storage.compiled import compiled
 
 
 class Row(NamedTuple):
@@ -67,10 +69,7 @@ def row_function(function: Callable[[np.ndarray, Row], bool]) -> Any:
         Takes a row, float32 of shape ``(n_genes,)``, which it changes in place, and what is known of it, a :class:`Row`.
         Returns whether all that was zero is still zero. It may call other row functions and what numba compiles.
     """
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # written where there is no file to keep it beside
-        return njit(nogil=True)(function)
+    return compiled()(function)
 
 
 @cache
@@ -83,13 +82,13 @@ def address_of(function: Any) -> int:
         If it cannot be compiled, or does not say whether zeros stay zero.
     """
     try:
-        compiled = function.get_compile_result(types.boolean(*_ARGUMENTS))
+        code = function.get_compile_result(types.boolean(*_ARGUMENTS))
     except TypingError as error:
         raise TypeError(
             f"numba cannot compile {function.__name__}(x, row), which changes a row of float32 in place and must return "
             f"whether zeros stay zero, True or False: {error}"
         ) from error
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
 
 
 @intrinsic

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from sccl.storage.compiled import compiled
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def scatter_row(x, row, data, indices, indptr):
     """Overwrite ``x`` with a row of a CSR matrix."""
     x[:] = np.float32(0.0)

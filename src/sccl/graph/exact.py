@@ -4,9 +4,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
+
+from sccl.storage.compiled import compiled
 
 # One tile of 256 x 2048 float32 scores (2 MB) stays in the second-level cache between the product and the selection.
 N_QUERY, N_REFERENCE = 256, 2048
@@ -36,7 +37,7 @@ def coordinates(query: np.ndarray, reference: np.ndarray, metric: str) -> tuple[
     return (query / scale).astype(np.float32), (reference / scale).astype(np.float32)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def keep_best(scores: np.ndarray, first: int, best: np.ndarray, rows: np.ndarray) -> None:
     """Merge a tile of scores, whose first column is reference row `first`, into the best of each row (descending)."""
     last = best.shape[1] - 1
@@ -53,7 +54,7 @@ def keep_best(scores: np.ndarray, first: int, best: np.ndarray, rows: np.ndarray
                 rows[i, place] = first + j
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def rank(
     query: np.ndarray,
     reference: np.ndarray,

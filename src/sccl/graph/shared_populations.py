@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from sccl.graph.averages import mean_over
@@ -14,6 +13,7 @@ from sccl.graph.landmarks import choose_landmarks
 from sccl.graph.search import Search
 from sccl.graph.spaces import center
 from sccl.inputs import as_count
+from sccl.storage.compiled import compiled
 
 # A landmark stands for the mean of this share of its batch, the cells nearest to it, at least so many ...
 SMOOTHED, FEWEST_SMOOTHED = 0.06, 10
@@ -200,7 +200,7 @@ def _matched(first: _Side, second: _Side) -> tuple[np.ndarray, np.ndarray]:
     return first.relative(around_x, of_x, around_y), second.relative(around_y, of_y, around_x)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _align(x: np.ndarray, y: np.ndarray, ranked_x: np.ndarray, ranked_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Move both by what their pairs have in common until these stay; return what each row then chooses of the others."""
     of_x, of_y = _choices(x, y)
@@ -213,14 +213,14 @@ def _align(x: np.ndarray, y: np.ndarray, ranked_x: np.ndarray, ranked_y: np.ndar
     return of_x, of_y
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _choices(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Choose the others that each row of `x`, and each row of `y`, is nearest to by cosine: their positions."""
     scores = np.dot(_unit(x), _unit(y).T)
     return _best(scores), _best(np.ascontiguousarray(scores.T))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _unit(x: np.ndarray) -> np.ndarray:
     unit = x.copy()
     for i in range(x.shape[0]):
@@ -230,7 +230,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
     return unit
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _best(scores: np.ndarray) -> np.ndarray:
     """Choose the best columns of each row."""
     k = min(max(FEWEST_NEIGHBORS, round(SHARE * scores.shape[1])), scores.shape[1])
@@ -240,7 +240,7 @@ def _best(scores: np.ndarray) -> np.ndarray:
     return columns
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _partners(chosen: np.ndarray, of_others: np.ndarray) -> np.ndarray:
     """Keep those that choose back; -1 takes the place of the others."""
     partners = np.full(chosen.shape, -1, dtype=np.int32)
@@ -251,7 +251,7 @@ def _partners(chosen: np.ndarray, of_others: np.ndarray) -> np.ndarray:
     return partners
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _moved(x: np.ndarray, y: np.ndarray, ranked: np.ndarray, partners: np.ndarray) -> np.ndarray:
     """Move each row of `x` half of the way that the pairs around it differ by; not at all where there are none."""
     n, n_dims = x.shape

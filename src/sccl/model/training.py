@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -114,8 +115,11 @@ def check_training(
         If one is of another kind or out of range: its name, what it may be and what was found.
     TypeError
         If one is unknown: what it is called here, or the nearest.
+    FileNotFoundError
+        If the working directory was deleted.
     """
     _check_names(trainer)
+    _check_directory()
     if max_epochs is None and max_steps is None:
         max_epochs, max_steps = defaults["max_epochs"], defaults["max_steps"]
     batch_size = defaults["batch_size"] if batch_size is None else batch_size
@@ -167,6 +171,15 @@ def check_representation(adata: AnnData, use_rep: str | None) -> None:
     """Raise a KeyError unless ``use_rep`` is a key of ``obsm``, or None."""
     if use_rep is not None and use_rep not in adata.obsm:
         raise KeyError(f"`use_rep`: {use_rep!r} is not in adata.obsm, which holds {list(adata.obsm)}.")
+
+
+def _check_directory() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            "The working directory was deleted, and the trainer needs one: go to one that is there, `os.chdir(...)`."
+        ) from error
 
 
 def _check_names(trainer: dict[str, Any]) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numba import njit
 
 from sccl import graph
 from sccl.dataloaders.sampling.base import Sampling, n_minibatches
 from sccl.dataloaders.sampling.uniform import UniformSampling
+from sccl.storage.compiled import compiled
 
 if TYPE_CHECKING:
     from sccl.graph import CellSpace
@@ -88,7 +88,7 @@ class NeighborSampling(Sampling):
         return order[_group(order, place, self._neighbors, sizes, np.round(self.p_knn * sizes).astype(np.int64))]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _group(order, place, neighbors, sizes, n_grouped):
     """Return positions in ``order``: for each minibatch first neighbourhoods, then whatever is next."""
     is_taken = np.zeros(order.size, np.bool_)
