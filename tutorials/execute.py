@@ -26,7 +26,7 @@ def execute(path: Path) -> NotebookNode:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
     client.execute(env=environment)
-    notebook.metadata.language_info = {"name": "python"}
+    notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}
     return notebook
 
 
