@@ -19,7 +19,7 @@ class OptionError(Exception):
 
 def parse(options: Sequence[str]) -> list[Override]:
     """Read options as hydra does."""
-    return OverridesParser.create().parse_overrides(list(options))
+    return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(options))
 
 
 def check_additions(options: list[Override]) -> None:
