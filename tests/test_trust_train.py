@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,3 +201,15 @@ def test_a_save_of_the_best_and_a_checkpoint_get_along(adata, tmp_path, monkeypa
     assert (tmp_path / "last" / "training.safetensors").is_file()
     assert list((tmp_path / "best").rglob("model.safetensors"))
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_to_real_kills():
+    script = Path(__file__).parent / "trust" / "attack.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, "--cases", "0.02", "--no-sweeps"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = done.stdout.strip().splitlines()[2:]
+    assert len(rows) == 6
+    assert all(row.endswith("| 0 |") for row in rows)

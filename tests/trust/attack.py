@@ -2,6 +2,7 @@
 
     python tests/trust/attack.py                 # prints the table of docs/reliability.md
     python tests/trust/attack.py --cases 0.05    # a twentieth of the cases
+    python tests/trust/attack.py --no-sweeps     # all but sccl-bench, which takes most of the time
 
 Every process that is killed is a real one, forked from this one, which has imported everything.
 """
@@ -287,7 +288,7 @@ def sweeps_at_once(n: int, folder: Path) -> tuple[int, int]:
     return n, n_wrong
 
 
-def rows(scale: float, folder: Path) -> Iterator[tuple[str, str, int, int]]:
+def rows(scale: float, folder: Path, *, with_sweeps: bool) -> Iterator[tuple[str, str, int, int]]:
     """What is done, what should come of it, how often it was done, how often something else came of it."""
     rng = np.random.default_rng(0)
 
@@ -317,6 +318,8 @@ def rows(scale: float, folder: Path) -> Iterator[tuple[str, str, int, int]]:
         "the file, whole, for all that live",
         *downloads(times(100), room("download"), rng),
     )
+    if not with_sweeps:
+        return
     yield (
         "`kill -9` while `sccl-bench` runs; started again until it ends",
         "the scores of a sweep left alone, byte for byte; no complete run is made twice",
@@ -332,7 +335,8 @@ def rows(scale: float, folder: Path) -> Iterator[tuple[str, str, int, int]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=float, default=1.0, help="fraction of the cases")
-    scale = parser.parse_args().cases
+    parser.add_argument("--no-sweeps", action="store_true", help="leave out sccl-bench, which takes most of the time")
+    args = parser.parse_args()
     import scanpy  # noqa: F401 - once, for all processes
     import scib_metrics  # noqa: F401
     import umap  # noqa: F401
@@ -341,7 +345,7 @@ def main() -> int:
     n_wrong = 0
     print("| fault | outcome | cases | otherwise |\n|---|---|---:|---:|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for fault, outcome, n, wrong in rows(scale, Path(folder)):
+        for fault, outcome, n, wrong in rows(args.cases, Path(folder), with_sweeps=not args.no_sweeps):
             print(f"| {fault} | {outcome} | {n} | {wrong} |", flush=True)
             n_wrong += wrong
     return n_wrong > 0
