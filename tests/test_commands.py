@@ -14,19 +14,34 @@ import sccl
 from sccl.commands import embed, summary
 
 
+def scores(bio, correction, **more):
+    columns = {"Bio conservation": bio, "Batch correction": correction, **more}
+    return pd.DataFrame(columns, index=["PCA", "sccl"])
+
+
 @pytest.mark.parametrize(
-    ("gain", "words"),
+    ("table", "words"),
     [
-        (0.3, "0.70 (sccl). Cell types"),
-        (0.02, "hardly better than PCA. Views from other batches may help"),
-        (-0.2, "worse than PCA. Views from other batches may help"),
-        (np.nan, "only one"),
+        (scores([0.7, 0.8], [0.4, 0.7]), "0.40 (PCA) -> 0.70 (sccl), better mixed."),
+        (scores([0.7, 0.8], [0.4, 0.7]), "0.70 (PCA) -> 0.80 (sccl), kept apart."),
+        (scores([0.7, 0.5], [0.4, 0.7]), "less far apart than on PCA"),
+        (scores([0.7, 0.5], [0.4, 0.7]), "My batches mix too much"),
+        (scores([0.7, 0.8], [0.4, 0.42]), "hardly better mixed than on PCA"),
+        (scores([0.7, 0.8], [0.4, 0.2]), "worse mixed than on PCA"),
+        (scores([0.7, 0.8], [0.4, 0.2]), "another --batch-key"),
+        (scores([0.7, 0.8], [0.9, 0.92]), "batches were mixed before"),
+        (scores([0.7, 0.8], [np.nan, np.nan]), "only one"),
+        (scores([0.7, 0.8], [0.4, 0.7], **{"One-batch purity": [1.0, 0.3]}), "most of their neighbours are others now"),
     ],
 )
-def test_the_verdict_claims_a_gain_only_where_there_is_one(gain, words):
-    correction = [0.4 + 0 * gain, 0.4 + gain]
-    table = pd.DataFrame({"Bio conservation": [0.7, 0.8], "Batch correction": correction}, index=["PCA", "sccl"])
-    assert words in summary.verdict(table)
+def test_the_verdict_says_what_happened_the_scale_and_what_to_try(table, words):
+    said = summary.verdict(table)
+    assert words in said
+    assert "Scale: 0 to 1, higher is better" in said
+
+
+def test_where_all_went_well_there_is_nothing_to_try():
+    assert "Try:" not in summary.verdict(scores([0.7, 0.8], [0.4, 0.7], **{"One-batch purity": [1.0, 0.9]}))
 
 
 def test_help_does_not_import_the_stack():

@@ -423,8 +423,10 @@ def test_labels_are_transferred_with_shares_of_votes(learned):
     assert np.allclose(shares.sum(axis=1), 1)
     predicted, confidence = query.obs.pop("cell_type_predicted"), query.obs.pop("cell_type_confidence")
     assert list(predicted.cat.categories) == [*shares.columns, "unknown"]
-    assert np.array_equal(confidence, shares.max(axis=1))
     known = (predicted != "unknown").to_numpy()
+    assert np.array_equal(confidence[known], shares.max(axis=1)[known])
+    assert confidence[~known].isna().all()  # which were given no label
+    assert confidence.dtype == np.float32
     assert (predicted[known] == shares.idxmax(axis=1)[known]).all()
     assert (predicted == truth).mean() > 0.85
     assert (~known).mean() < 0.1

@@ -80,7 +80,7 @@ def transfer_labels(
     ``{labels_key}_predicted``
         Categorical: a label of the reference as text, or ``"unknown"``.
     ``{labels_key}_confidence``
-        Share of the votes that the winning label got, float32 in ``(0, 1]``; of unknown cells, too.
+        Share of the votes that the winning label got, float32 in ``(0, 1]``; NaN of unknown cells, which were given none.
 
     Raises
     ------
@@ -152,7 +152,8 @@ def transfer_labels(
 
     predicted = pd.Categorical(np.where(unknown, UNKNOWN, labels[winners]), categories=[*labels, UNKNOWN])
     query.obs[f"{labels_key}_predicted"] = predicted
-    query.obs[f"{labels_key}_confidence"] = shares[np.arange(len(shares)), winners]
+    confidence = shares[np.arange(len(shares)), winners]
+    query.obs[f"{labels_key}_confidence"] = np.where(unknown, np.float32(np.nan), confidence)
     return pd.DataFrame(shares, index=query.obs_names, columns=labels)
 
 

@@ -62,6 +62,7 @@ def query(
 
     Examples
     --------
+    >>> reference.obsm["X_cl"] = model.get_latent_representation(reference)
     >>> query.obsm["X_cl"] = model.map_query(query)
     >>> sccl.mapping.transfer_labels(model, reference, query, "cell_type")
     >>> sccl.pl.query(reference, query, "cell_type")
