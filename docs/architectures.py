@@ -44,7 +44,7 @@ the `clear` augmentations, on one core. Written by `python docs/architectures.py
 * **s/epoch**: seconds per epoch, data loading and all. Models differ in the size of their minibatches.
 * **parameters**: those that are learned, in thousands; encoder, heads, and a teacher if there is one.
 
-MoCo, CLEAR, BYOL, DINO and TiCo, whose targets follow slowly, gain from more steps than these; a model trained without
+MoCo, CLEAR, BYOL and TiCo, whose targets follow slowly, gain from more steps than these; a model trained without
 `max_epochs` makes about 1000. None of these models corrects batches by itself: that is up to augmentations and sampling.
 """
 

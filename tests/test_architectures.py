@@ -110,12 +110,6 @@ def byol(a, h1, h2, t1, t2):
     return -((unit(p1) * unit(z2).detach()).sum(1) + (unit(p2) * unit(z1).detach()).sum(1)).mean() / 2
 
 
-def dino(a, h1, h2, t1, t2):
-    s1, s2 = (torch.log_softmax(p / 0.1, 1) for p in both(a.projector, h1, h2))
-    q1, q2 = (torch.softmax((q - a.criterion.center[0]) / 0.04, 1) for q in both(a.target_projector, t1, t2))
-    return -((q1.detach() * s2).sum(1) + (q2.detach() * s1).sum(1)).mean() / 2
-
-
 def simsiam(a, h1, h2):
     z1, z2 = both(a.projector, h1, h2)
     p1, p2 = both(a.predictor, z1, z2)
