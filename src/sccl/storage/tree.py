@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 # Marks a mapping that stands for something else.
 _MARK = "~"
@@ -31,6 +30,7 @@ def encode(value: Any, arrays: dict[str, np.ndarray], *, name: str) -> Any:
     TypeError
         If there is anything else: where, and what.
     """
+    import pandas as pd  # takes long, and whoever only asks what a file is needs none
 
     def nested(item: Any, key: object) -> Any:
         return encode(item, arrays, name=f"{name}.{key}")
@@ -115,6 +115,8 @@ def decode(value: Any, arrays: Mapping[str, np.ndarray], *, as_tensor: Callable[
                 array = np.array(content["values"], dtype=object if content["kind"] == "object" else str)
                 return array.reshape(content["shape"])
             case "frame":
+                import pandas as pd
+
                 index = pd.Index(nested(content["index"]), name=content["name"])
                 return pd.DataFrame({key: nested(column) for key, column in content["columns"].items()}, index=index)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
