@@ -157,6 +157,15 @@ def press_ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to Ctrl-C, which a shell turns off in what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_raises_and_leaves_a_model_that_can_be_used(adata, tmp_path):
     model = sccl.CLModel(adata, n_latent=8)
     handler = signal.getsignal(signal.SIGINT)
@@ -170,6 +179,7 @@ def test_ctrl_c_raises_and_leaves_a_model_that_can_be_used(adata, tmp_path):
     model.train(1, **QUIET)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_before_the_first_step_leaves_the_model_as_it_was(adata):
     class AtOnce(Callback):
         def on_train_start(self, *args):
