@@ -25,4 +25,4 @@ def real_data() -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that score last: scores start JAX's threads, and other tests fork worker processes."""
-    items.sort(key=lambda item: item.path.name.startswith(("test_benchmark", "test_recommended")))
+    items.sort(key=lambda item: item.path.name.startswith(("test_benchmark", "test_blocks", "test_recommended")))
