@@ -22,7 +22,7 @@ RECIPE = {
     "augmentation": "cross_batch",
     "sampling": "own",
     "augmentation.cross_batch_positive.k_anchor": 10,
-    "augmentation.cross_batch_positive.min_shared": 0.6,
+    "augmentation.cross_batch_positive.min_shared": 0.55,
     "augmentation.cross_batch_positive.p": 0.5,
     "sampling.batch.min_shared": 0.3,
     "augmentation.mask.fraction": 0.4,

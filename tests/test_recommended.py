@@ -16,8 +16,8 @@ from sccl.benchmark import score
 from sccl.benchmark.data import subsample
 
 
-def embed(adata, model_cls=sccl.CLModel, **kwargs) -> np.ndarray:
-    scvi.settings.seed = 0
+def embed(adata, model_cls=sccl.CLModel, *, seed=0, **kwargs) -> np.ndarray:
+    scvi.settings.seed = seed
     model_cls.setup_anndata(adata, batch_key="batch")
     model = model_cls(adata)
     model.train(enable_progress_bar=False, **kwargs)
@@ -59,7 +59,9 @@ def test_a_type_of_one_batch_stays_apart(name, cell_type, batch, real_data):
     before = purity(
         graph.representation(adata[alone].copy()), labels[alone], np.flatnonzero(labels[alone] == cell_type)
     )
-    assert purity(embed(adata), labels, cells) >= 0.9 * before
+    # of few cells one training says little
+    seeds = range(3 if adata.n_obs < 1000 else 1)
+    assert np.mean([purity(embed(adata, seed=seed), labels, cells) for seed in seeds]) >= 0.9 * before
 
 
 @pytest.mark.slow

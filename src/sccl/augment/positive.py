@@ -57,7 +57,7 @@ class CrossBatchPositive(Augmentation):
 
     p: float = 0.5
     k_anchor: int = 10
-    min_shared: float = 0.6
+    min_shared: float = 0.55
 
     needs_neighbors: ClassVar[bool] = True
 

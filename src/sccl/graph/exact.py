@@ -165,5 +165,11 @@ def factors(query: np.ndarray, reference: np.ndarray, metric: str) -> tuple[np.n
 
 def in_blocks(work: Callable[[int], None], n_rows: int, n_threads: int) -> None:
     """Let threads work on blocks of rows, one thread per block and product."""
-    with blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(work, range(0, n_rows, N_QUERY)))
+    blocks = range(0, n_rows, N_QUERY)
+    with blas().limit(limits=1, user_api="blas"):
+        if min(len(blocks), n_threads) <= 1:  # threads take longer to start than a small search
+            for start in blocks:
+                work(start)
+            return
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(work, blocks))

@@ -204,11 +204,13 @@ def _matched(first: _Side, second: _Side) -> tuple[np.ndarray, np.ndarray]:
 def _align(x: np.ndarray, y: np.ndarray, ranked_x: np.ndarray, ranked_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Move both by what their pairs have in common until these stay; return what each row then chooses of the others."""
     of_x, of_y = _choices(x, y)
+    of_first = _partners(of_x, of_y)
     for _ in range(MAX_ROUNDS):
-        of_first, of_second = _partners(of_x, of_y), _partners(of_y, of_x)
-        x, y = _moved(x, y, ranked_x, of_first), _moved(y, x, ranked_y, of_second)
+        before = of_first
+        x, y = _moved(x, y, ranked_x, before), _moved(y, x, ranked_y, _partners(of_y, of_x))
         of_x, of_y = _choices(x, y)
-        if np.array_equal(of_first, _partners(of_x, of_y)):
+        of_first = _partners(of_x, of_y)
+        if np.array_equal(before, of_first):
             break
     return of_x, of_y
 
@@ -246,8 +248,10 @@ def _partners(chosen: np.ndarray, of_others: np.ndarray) -> np.ndarray:
     partners = np.full(chosen.shape, -1, dtype=np.int32)
     for i in range(chosen.shape[0]):
         for c in range(chosen.shape[1]):
-            if (of_others[chosen[i, c]] == i).any():
-                partners[i, c] = chosen[i, c]
+            for back in of_others[chosen[i, c]]:
+                if back == i:
+                    partners[i, c] = chosen[i, c]
+                    break
     return partners
 
 
@@ -261,23 +265,24 @@ def _moved(x: np.ndarray, y: np.ndarray, ranked: np.ndarray, partners: np.ndarra
         n_partners = 0
         for j in partners[i]:
             if j >= 0:
-                gap[i] += y[j]
                 n_partners += 1
+                for d in range(n_dims):
+                    gap[i, d] += y[j, d]
         if n_partners:
             paired[i] = True
-            gap[i] = gap[i] / np.float32(n_partners) - x[i]
+            for d in range(n_dims):
+                gap[i, d] = gap[i, d] / np.float32(n_partners) - x[i, d]
     k = max(round(SURROUNDINGS * n), 1)
-    moved = x.copy()
+    share = np.zeros((n, n), dtype=np.float32)
     for i in range(n):
+        around = np.empty(k, dtype=np.int32)
         found = 0
-        way = np.zeros(n_dims, dtype=np.float32)
         for j in ranked[i]:
             if paired[j]:
-                for d in range(n_dims):
-                    way[d] += gap[j, d]
+                around[found] = j
                 found += 1
                 if found == k:
                     break
-        if found:
-            moved[i] += way / np.float32(2 * found)
-    return moved
+        for j in around[:found]:
+            share[i, j] = np.float32(0.5) / np.float32(found)
+    return x + np.dot(share, gap)
