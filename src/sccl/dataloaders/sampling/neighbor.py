@@ -74,6 +74,10 @@ class NeighborSampling(Sampling):
         """Return the pools of ``within``."""
         return self.within.pools(cells, batch, batch_size=batch_size, rng=rng)
 
+    def n_minibatches(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int) -> int:
+        """Return the number of minibatches of ``within``."""
+        return self.within.n_minibatches(cells, batch, batch_size=batch_size)
+
     def arrange(self, pool: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> np.ndarray:
         """Order the pool so that each minibatch begins with neighbourhoods."""
         if not hasattr(self, "_neighbors"):
