@@ -77,12 +77,15 @@ class EmbeddingModel(StoredModel):
     ) -> np.ndarray:
         batch_size = as_count(1024 if batch_size is None else batch_size, "batch_size")
         self.module.eval()
-        parts = []
+        embedding = np.empty((0, 0), dtype=np.float32)
         for start in range(0, max(cells.size, 1), batch_size):
             csr, rows = reader.read(cells[start : start + batch_size])
             x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
-            parts.append(self.module.represent(x_ng.to(self.device), **output).cpu().numpy())
-        return np.concatenate(parts)
+            part = self.module.represent(x_ng.to(self.device), **output).cpu().numpy()
+            if not start:
+                embedding = np.empty((cells.size, part.shape[1]), dtype=part.dtype)
+            embedding[start : start + rows.size] = part
+        return embedding
 
     def _expression(self) -> Any:
         return self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)

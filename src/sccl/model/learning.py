@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from anndata import AnnData
 from scvi import REGISTRY_KEYS
 
 from sccl import graph
 from sccl.augment import Compose, as_compose
 from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
+from sccl.inputs.blocks import as_dense
 from sccl.model.cells import own_cells
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
@@ -273,6 +273,6 @@ class LearningModel(EmbeddingModel):
     def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
         if use_rep is not None:
             return graph.representation(self.adata, use_rep=use_rep)
-        csr, _ = RowReader(self._expression()).read(np.arange(self.adata.n_obs))
+        x = self._expression()
         # one cell, or one gene, has no components
-        return graph.representation(AnnData(csr)) if min(csr.shape) > 1 else csr.toarray()
+        return graph.principal_components(x) if min(x.shape) > 1 else as_dense(x[:])

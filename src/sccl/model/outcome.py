@@ -14,20 +14,24 @@ if TYPE_CHECKING:
     from sccl.augment import Compose
     from sccl.model.embedding import EmbeddingModel
 
-# More pairs say nothing new about the readout's few axes.
-MAX_PAIRS = 100_000
+# More pairs say nothing new about the readout's few axes, nor do more cells about how all of them vary.
+MAX_PAIRS = MAX_CELLS = 100_000
 
 
 def fit_readout(model: EmbeddingModel, pairs: np.ndarray, cells: np.ndarray) -> None:
     """Fit the readout to pairs of cells that were trained on."""
-    cells = np.sort(cells)
     pairs = pairs[np.isin(pairs, cells).all(axis=1)]
     if len(pairs) > MAX_PAIRS:
         drawn = torch.randperm(len(pairs))[:MAX_PAIRS]
         pairs = pairs[np.sort(drawn.numpy())]
-    if len(pairs):
-        h_nd = model._embed(RowReader(model._expression()), cells)
-        model.module.readout.fit(h_nd, np.searchsorted(cells, pairs))
+    if not len(pairs):
+        return
+    if cells.size > MAX_CELLS:
+        cells = np.random.default_rng(0).choice(cells, MAX_CELLS, replace=False)
+    asked = np.union1d(cells, pairs)
+    h_nd = model._embed(RowReader(model._expression()), asked)
+    any_cells = np.searchsorted(asked, np.sort(cells))
+    model.module.readout.fit(h_nd, np.searchsorted(asked, pairs), any_cells=any_cells)
 
 
 def judge(

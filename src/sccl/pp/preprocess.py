@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
 from sccl.inputs.arguments import check_switch
 from sccl.inputs.columns import find_batches
 from sccl.inputs.expression import IN_FILES, matrix_of, raw_hint
 from sccl.pp.counts import as_counts, check_counts, same_counts
-from sccl.pp.normalize import log_normalize
+from sccl.pp.normalize import log_normalize, with_structure_of
 from sccl.pp.variable import highly_variable
 
 
@@ -62,7 +63,9 @@ def preprocess(
     ``adata.X``
         Float32 log expression: CSR if the counts were sparse, dense if they were dense. Cells without counts stay zero.
     ``adata.layers["counts"]``
-        The counts, same format as ``X``, same values and dtype as given (booleans become float32).
+        The counts, same format as ``X``, same values and dtype as given (booleans become float32). Sparse, the two share the
+        arrays that say where their values are, which are therefore read-only: to take entries out of one of them in place
+        (``eliminate_zeros``), make it a copy first, ``adata.X = adata.X.copy()``.
     ``adata.raw``
         Float32 log expression of all genes, see `keep_raw`.
     ``adata.var["highly_variable"]``
@@ -127,7 +130,12 @@ def preprocess(
         logged = logged[:, keep]
         adata._inplace_subset_var(keep)  # what scanpy uses for subset=True; AnnData has no public way
     counts = as_counts(adata.X if layer is None else adata.layers[layer])
-    adata.layers["counts"] = counts if layer in (None, "counts") else counts.copy()
+    counts = counts if layer in (None, "counts") else counts.copy()
+    if sparse.issparse(counts):
+        logged = with_structure_of(counts, logged.data)
+        for x in (counts, logged):  # SciPy then refuses to move the entries of one of them in place
+            x.indices.flags.writeable = x.indptr.flags.writeable = False
+    adata.layers["counts"] = counts
     adata.X = logged
     adata.uns["log1p"] = {"base": None}
     record = {"batch_key": batch_key, "n_top_genes": n_top_genes, "target_sum": float(target_sum), "layer": layer}
