@@ -127,6 +127,11 @@ class CellStore:
         return self._batches[1]
 
     @property
+    def outer_batches(self) -> list[str]:
+        """Names of the outer batches; of the batches, where there are none within."""
+        return self._outer[0]
+
+    @property
     def outer_codes(self) -> np.ndarray:
         """The same of the outer batches, where there are batches within batches."""
         return self._outer[1]

@@ -11,8 +11,10 @@ from scvi import REGISTRY_KEYS
 from sccl.augment import Compose
 from sccl.dataloaders import RowReader
 from sccl.inputs import as_count
+from sccl.inputs.store import CellStore
 from sccl.model.cells import own_cells, read_cells
 from sccl.model.checks import as_row_numbers
+from sccl.model.store_embedding import embed_store
 from sccl.model.stored import StoredModel
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class EmbeddingModel(StoredModel):
 
     def get_latent_representation(
         self,
-        adata: AnnData | None = None,
+        adata: AnnData | CellStore | None = None,
         indices: Sequence[int] | np.ndarray | None = None,
         batch_size: int | None = None,
         *,
@@ -67,6 +69,9 @@ class EmbeddingModel(StoredModel):
             If an index lies outside of the data.
         """
         self._check_if_trained(warn=False)
+        if isinstance(adata, CellStore):
+            cells = as_row_numbers(indices, adata.n_obs)
+            return embed_store(self, adata, cells, batch_size=batch_size, projection=projection, readout=readout)
         reader = RowReader(own_cells(self) if adata is None else read_cells(self, adata)[0])
         cells = as_row_numbers(indices, reader.shape[0])
         return self._embed(reader, cells, batch_size=batch_size, projection=projection, readout=readout)

@@ -14,12 +14,11 @@ from sccl import graph
 from sccl.augment import Compose, as_compose
 from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.inputs.blocks import as_dense
-from sccl.model.cells import own_cells
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
-from sccl.model.outcome import fit_readout, judge
 from sccl.model.registration import OUTER_BATCH_KEY
 from sccl.model.resumed import check_same_training, checkpoints_in, describe_training, find_checkpoint
+from sccl.model.to_train import cells_to_train
 from sccl.model.training import Training, check_representation, check_training
 from sccl.model.undone import undone_if_it_fails
 from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbors, quiet
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from sccl.augment import Augmentation
     from sccl.dataloaders import Sampling
+    from sccl.inputs.store import CellStore
     from sccl.train.plan import Schedule
 
 
@@ -57,6 +57,7 @@ class LearningModel(EmbeddingModel):
         self,
         max_epochs: int | None = None,
         *,
+        datamodule: CellStore | str | Path | None = None,
         max_steps: int | None = None,
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
         sampling: Sampling | str | dict[str, Any] | None = None,
@@ -81,6 +82,9 @@ class LearningModel(EmbeddingModel):
         ----------
         max_epochs
             Number of passes over the training cells, at least 1.
+        datamodule
+            Cells on disk (:class:`sccl.pp.CellStore`, or where it is), for a model that was made of them:
+            ``CLModel(registry=store.registry)``. None: those that the model was registered with.
         max_steps
             Number of minibatches to train on, at least 1; the last pass may be a part of one. Training ends with whichever of
             the two comes first. Neither: 1000 steps, which is what training needs however many cells there are, but no more
@@ -147,8 +151,6 @@ class LearningModel(EmbeddingModel):
             Once, at the end, and with what to try: if the embedding has diverged or collapsed; if the augmentation was to
             show cells beside cells of other batches, and found none, or batches that have no gene in common.
         """
-        if self.adata is None:
-            raise ValueError("The model was loaded without cells: load it with `adata` to train it further.")
         asked = check_training(
             self._train_defaults,
             max_epochs=max_epochs,
@@ -163,15 +165,21 @@ class LearningModel(EmbeddingModel):
             early_stopping=early_stopping,
             trainer=trainer_kwargs,
         )
-        own_cells(self)
+        cells = cells_to_train(self, datamodule)
         with checkpoints_in(checkpoint_dir, resume=resume) as folder, undone_if_it_fails(self):
-            views, minibatches, batch = self._bind(augmentation, sampling, use_rep)
             checkpoint, before = find_checkpoint(folder)
             seed = before["seed"] if checkpoint else int(torch.randint(2**31, ()))
-            splitter = self._split(asked, views, minibatches, seed=seed)
+            views, minibatches, splitter = cells.prepare(asked, augmentation, sampling, use_rep, seed=seed)
             splitter.n_steps = n_steps = asked.n_steps(splitter.steps_per_epoch)
             described = describe_training(
-                self, asked, seed=seed, n_steps=n_steps, augmentation=views, sampling=minibatches, use_rep=use_rep
+                self,
+                asked,
+                cells=cells.identity,
+                seed=seed,
+                n_steps=n_steps,
+                augmentation=views,
+                sampling=minibatches,
+                use_rep=use_rep,
             )
             if checkpoint:
                 check_same_training(checkpoint, before, described)
@@ -192,10 +200,7 @@ class LearningModel(EmbeddingModel):
                 raise KeyboardInterrupt(
                     "Training was interrupted before its first step: the model is what it was before."
                 )
-            if self._may_move:
-                fit_readout(self, views.pairs, splitter.train_idx)
-            names = list(self.adata_manager.get_state_registry(self._outer_key)["categorical_mapping"])
-            judge(self, views, batch, splitter.train_idx, names=names, lr=asked.optimisation["lr"])
+            cells.conclude(views, lr=asked.optimisation["lr"])
             self.training_ = (*self.training_, {**described, "n_steps": n_done})
         if trainer.is_interrupted:
             raise KeyboardInterrupt(

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 MAX_PAIRS = MAX_CELLS = 100_000
 
 
+def some_pairs(pairs: np.ndarray) -> np.ndarray:
+    """Return pairs, at random no more than there is a use for."""
+    if len(pairs) <= MAX_PAIRS:
+        return pairs
+    return pairs[np.sort(torch.randperm(len(pairs))[:MAX_PAIRS].numpy())]
+
+
 def fit_readout(model: EmbeddingModel, pairs: np.ndarray, cells: np.ndarray) -> None:
     """Fit the readout to pairs of cells that were trained on."""
-    pairs = pairs[np.isin(pairs, cells).all(axis=1)]
-    if len(pairs) > MAX_PAIRS:
-        drawn = torch.randperm(len(pairs))[:MAX_PAIRS]
-        pairs = pairs[np.sort(drawn.numpy())]
+    pairs = some_pairs(pairs[np.isin(pairs, cells).all(axis=1)])
     if not len(pairs):
         return
     if cells.size > MAX_CELLS:
@@ -38,7 +42,21 @@ def judge(
     model: EmbeddingModel, views: Compose, batch: np.ndarray, cells: np.ndarray, *, names: list[str], lr: float
 ) -> None:
     """Look at what came out, as the user will; see :mod:`sccl.train.judgement`."""
-    reader, cells = RowReader(model._expression()), sample_cells(cells)
+    judge_rows(model, views, RowReader(model._expression()), batch, cells, names=names, lr=lr)
+
+
+def judge_rows(
+    model: EmbeddingModel,
+    views: Compose,
+    reader: RowReader,
+    batch: np.ndarray,
+    cells: np.ndarray,
+    *,
+    names: list[str],
+    lr: float,
+) -> None:
+    """Look at some of the cells of a matrix, whose batches are ``batch``."""
+    cells = sample_cells(cells)
     judge_embedding(model._embed(reader, cells, readout=False), lr=lr)
     is_one_batch_of_several = np.unique(batch).size == 1 < model.summary_stats.n_batch  # new cells, of a reference
     if views.n_pairs is not None and not is_one_batch_of_several:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from scvi import REGISTRY_KEYS
 
 from sccl.inputs import check_switch
 from sccl.storage import Taken, hold
@@ -58,6 +54,7 @@ def describe_training(
     model: RegisteredModel,
     asked: Training,
     *,
+    cells: list[Any],
     seed: int,
     n_steps: int,
     augmentation: object,
@@ -65,12 +62,10 @@ def describe_training(
     use_rep: str | None,
 ) -> dict[str, Any]:
     """Return all that a training depends on, as plain values."""
-    shape, checksum, _ = model.adata_manager.registered.fingerprint
-    batch = np.asarray(model.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=np.int64)
     return {
         "model": type(model).__name__,
         "init_params": model.init_params_,
-        "cells": [*shape, checksum, zlib.crc32(batch.tobytes())],
+        "cells": cells,
         "epochs before": len((model.history_ or {}).get("train_loss", ())) if model.is_trained else 0,
         "seed": seed,
         "n_steps": n_steps,

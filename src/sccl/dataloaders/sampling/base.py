@@ -88,6 +88,10 @@ class Sampling(ABC):
         """
         return self
 
+    def for_cells(self, standing: np.ndarray) -> Self:
+        """Return this way of sampling for other cells than those it was bound to: which of these stands for each."""
+        return self
+
     def refresh(self, latent_nd: np.ndarray) -> Self:
         """Return this way of sampling with what the embedding that is being learned, cells × dimensions, says."""
         return self

@@ -80,6 +80,14 @@ class BatchSampling(Sampling):
         object.__setattr__(bound, "_other", other)
         return bound
 
+    def for_cells(self, standing: np.ndarray) -> Self:
+        """Return this way of sampling for other cells: they are contrasted with what those are that stand for them."""
+        if not self.min_shared:
+            return self
+        bound = copy(self)
+        object.__setattr__(bound, "_other", vars(self)["_other"][standing])
+        return bound
+
     def pools(
         self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:

@@ -68,6 +68,10 @@ class NeighborSampling(Sampling):
         object.__setattr__(bound, "_neighbors", neighbors)
         return bound
 
+    def for_cells(self, standing: np.ndarray) -> Self:
+        """Refuse other cells, whose neighbours it does not know."""
+        raise ValueError("NeighborSampling needs the neighbours of all cells, in memory: bind it to these cells.")
+
     def pools(
         self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
