@@ -212,7 +212,15 @@ def test_training_lasts_a_number_of_steps_whatever_the_number_of_cells(adata):
     for batch_size, n_epochs in ((300, 12), (60, 3), (10, 1)):
         model = sccl.SimCLR(adata)
         model.train(max_steps=12, batch_size=batch_size, **QUIET)
+        assert model.training_[0]["n_steps"] == 12
         assert len(model.history["train_loss"]) == n_epochs
+
+
+def test_a_last_epoch_that_is_a_part_of_one_is_logged_and_validated(adata):
+    model = sccl.SimCLR(adata)
+    model.train(max_steps=13, batch_size=60, validation_size=0.2, **QUIET)
+    assert model.training_[0]["n_steps"] == 13
+    assert len(model.history["train_loss"]) == len(model.history["validation_loss"]) == 4  # of 4, 4, 4 and 1 step
 
 
 def test_training_ends_with_epochs_or_steps_whichever_comes_first(adata):

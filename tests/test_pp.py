@@ -197,11 +197,22 @@ def test_counts_are_read_from_the_layer_and_the_layer_stays():
 
 
 @pytest.mark.parametrize("n_top_genes", [None, 5])
-def test_x_and_counts_share_no_memory(n_top_genes):
+def test_x_and_counts_share_where_their_values_are_and_neither_can_spoil_it_for_the_other(n_top_genes):
     adata = annotated(sparse.csr_matrix(small_counts().astype(np.float32)))
     sccl.pp.preprocess(adata, n_top_genes=n_top_genes)
     x, counts = adata.X, adata.layers["counts"]
-    assert not any(np.shares_memory(getattr(x, part), getattr(counts, part)) for part in ("data", "indices", "indptr"))
+    shared = [
+        part for part in ("data", "indices", "indptr") if np.shares_memory(getattr(x, part), getattr(counts, part))
+    ]
+    assert shared == ["indices", "indptr"]
+    before = dense(counts)
+    x.data[:3] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        x.eliminate_zeros()
+    x.copy().eliminate_zeros()
+    np.testing.assert_array_equal(dense(counts), before)
+    sccl.CLModel.setup_anndata(adata)  # and what reads rows takes them
+    sccl.CLModel(adata).train(1, augmentation="mask", sampling="uniform", enable_progress_bar=False)
 
 
 def test_a_counts_layer_that_agrees_with_x_is_no_obstacle():

@@ -387,19 +387,30 @@ def requests_of(sampling, batch, space, **kwargs):
     ids=["in order", "uniform", "batch", "batch+neighbor"],
 )
 @pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
-def test_ranks_share_an_epoch_without_gaps_and_take_as_many_steps_each(sampling, n_ranks, batch, space):
+def test_ranks_share_each_minibatch_of_the_epoch_of_one_process(sampling, n_ranks, batch, space):
     whole = requests_of(sampling, batch, space, rank=0, n_ranks=1)
     parts = [requests_of(sampling, batch, space, rank=rank, n_ranks=n_ranks) for rank in range(n_ranks)]
     for epoch in (0, 4):
         for sampler in (whole, *parts):
             sampler.set_epoch(epoch)
         everything = [request.cells.tolist() for request in whole]
-        shares = [[request.cells.tolist() for request in sampler] for sampler in parts]
-        assert {len(share) for share in shares} == {len(sampler) for sampler in parts} == {-(-len(whole) // n_ranks)}
-        taken = [share[step] for step in range(len(shares[0])) for share in shares]
-        # Rank by rank the epoch of one process; where it does not come out even, its start comes again.
-        assert taken[: len(everything)] == everything
-        assert taken[len(everything) :] == everything[: len(taken) - len(everything)]
+        shares = [[request.cells for request in sampler] for sampler in parts]
+        assert {len(share) for share in shares} == {len(sampler) for sampler in (whole, *parts)} == {len(everything)}
+        for step, minibatch in enumerate(everything):
+            together = [share[step] for share in shares]
+            assert np.concatenate(together).tolist() == minibatch
+            assert max(map(len, together)) - min(map(len, together)) <= 1
+
+
+def test_the_last_epoch_may_be_a_part_of_one(batch, space):
+    whole, part = (requests_of(BatchSampling(0.7), batch, space, n_steps=n) for n in (None, 2 * 18 + 3))
+    assert whole.steps_per_epoch == 18
+    for epoch, n_steps in enumerate([18, 18, 3, 0]):
+        for sampler in (whole, part):
+            sampler.set_epoch(epoch)
+        taken = [request.cells.tolist() for request in part]
+        assert len(taken) == len(part) == n_steps
+        assert taken == [request.cells.tolist() for request in whole][:n_steps]
 
 
 def test_views_are_the_same_on_whichever_rank_a_cell_comes(batch, space):
@@ -439,7 +450,7 @@ def test_two_real_processes_take_a_share_each(tmp_path, batch, space):
         for rank in (0, 1):
             with np.load(tmp_path / f"{rank}-{epoch}.npz") as file:
                 share = [file[name].tolist() for name in file.files]
-            assert share == (everything + everything[: len(everything) % 2])[rank::2]
+            assert share == [np.array_split(minibatch, 2)[rank].tolist() for minibatch in everything]
 
 
 # Any sizes
@@ -471,7 +482,8 @@ def test_no_cell_is_lost_or_alone_whatever_the_sizes(
         sampling = NeighborSampling(p_knn, within=sampling)
     sampling = sampling.bind(graph.CellSpace(rng.normal(size=(2 * n_cells, 3)), everywhere))
     epochs = [epoch_of(sampling, batch, batch_size=batch_size, seed=i, cells=cells) for i in range(3)]
-    assert len({len(minibatches) for minibatches in epochs}) == 1
+    n_minibatches = sampling.n_minibatches(cells, batch, batch_size=batch_size)
+    assert {len(minibatches) for minibatches in epochs} == {n_minibatches}
     for minibatches in epochs:
         sizes = [part.size for part in minibatches]
         assert min(sizes) >= min(2, n_cells)

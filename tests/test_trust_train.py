@@ -27,6 +27,8 @@ MODELS = {
     "NNCLR": (sccl.NNCLR, {"memory_bank_size": 50}, {"batch_size": 30, "schedule": "constant"}),
     "BYOL": (sccl.BYOL, {}, {"validation_size": 0.2}),
     "CLModel": (sccl.CLModel, {}, {"early_stopping": True, "early_stopping_patience": 1, "lr": 1e-9}),
+    # in the middle of an epoch
+    "steps": (sccl.CLModel, {}, {"max_steps": 8, "batch_size": 30, "validation_size": 0.2}),
     "neighbours": (sccl.SimCLR, {}, {"sampling": {"neighbor": {"k": 5, "refresh_every": 2}}, "augmentation": "mask"}),
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import cycle, islice
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import distributed
 from torch.utils.data import Sampler
 
 from sccl.dataloaders.request import Request
-from sccl.dataloaders.sampling import split_evenly
+from sccl.dataloaders.sampling import n_minibatches, split_evenly
 
 if TYPE_CHECKING:
     from sccl.augment import Compose
@@ -37,9 +38,11 @@ class RequestSampler(Sampler[Request]):
         Size that minibatches do not exceed.
     seed
         With the epoch it determines everything.
+    n_steps
+        Number of minibatches of all epochs together: the last one may be a part of one. None: all epochs are whole.
     rank, n_ranks
-        Which process of how many this is: each takes every ``n_ranks``-th minibatch of the epoch. Where they do not come
-        out even, the first ones are repeated. Taken from ``torch.distributed`` if None.
+        Which process of how many this is: each takes its share of every minibatch, so that all of them together go through the
+        epoch of a single one. None: what ``torch.distributed`` says when an epoch begins.
     """
 
     def __init__(
@@ -51,38 +54,52 @@ class RequestSampler(Sampler[Request]):
         sampling: Sampling | None,
         batch_size: int,
         seed: int,
+        n_steps: int | None = None,
         rank: int | None = None,
         n_ranks: int | None = None,
     ) -> None:
-        in_group = distributed.is_available() and distributed.is_initialized()
-        self._rank = rank if rank is not None else distributed.get_rank() if in_group else 0
-        self._n_ranks = n_ranks if n_ranks is not None else distributed.get_world_size() if in_group else 1
+        self._rank, self._n_ranks = rank, n_ranks
         self._cells, self._batch = cells, batch
         self.augmentation, self.sampling = augmentation, sampling
-        self._batch_size, self._seed = batch_size, seed
+        self._batch_size, self._seed, self.n_steps = batch_size, seed, n_steps
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Go to an epoch; Lightning calls this at the start of each, also after a resume."""
         self._epoch = epoch if self.sampling else 0
 
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """Number of minibatches of a whole epoch, the same in every one; none is sampled to know it."""
+        if self.sampling is None:
+            return n_minibatches(self._cells.size, self._batch_size)
+        return self.sampling.n_minibatches(self._cells, self._batch, batch_size=self._batch_size)
+
     def __len__(self) -> int:
-        return len(self._minibatches(0))
+        if self.n_steps is None:
+            return self.steps_per_epoch
+        return min(self.steps_per_epoch, max(self.n_steps - self._epoch * self.steps_per_epoch, 0))
 
     def __iter__(self) -> Iterator[Request]:
-        epoch = self._epoch
-        for cells in self._minibatches(epoch):
+        epoch, (rank, n_ranks) = self._epoch, self._place()
+        for minibatch in islice(self._minibatches(epoch), len(self)):
+            cells = np.array_split(minibatch, n_ranks)[rank]
             steps = (
                 self.augmentation.draw(cells, pool=self._cells, seed=self._seed, epoch=epoch, view=view)
                 for view in range(N_VIEWS)
             )
             yield Request(cells, tuple(steps))
 
+    def _place(self) -> tuple[int, int]:
+        in_group = distributed.is_available() and distributed.is_initialized()
+        rank, n_ranks = (distributed.get_rank(), distributed.get_world_size()) if in_group else (0, 1)
+        return (
+            rank if self._rank is None else self._rank,
+            n_ranks if self._n_ranks is None else self._n_ranks,
+        )
+
     def _minibatches(self, epoch: int) -> list[np.ndarray]:
         if self.sampling is None:
-            everything = split_evenly(self._cells, self._batch_size)
-        else:
-            rng = np.random.default_rng([self._seed, epoch])
-            everything = self.sampling.minibatches(self._cells, self._batch, batch_size=self._batch_size, rng=rng)
-        n_each = -(-len(everything) // self._n_ranks)
-        return list(islice(cycle(everything), n_each * self._n_ranks))[self._rank :: self._n_ranks]
+            return split_evenly(self._cells, self._batch_size)
+        rng = np.random.default_rng([self._seed, epoch])
+        return self.sampling.minibatches(self._cells, self._batch, batch_size=self._batch_size, rng=rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,11 @@ class TwoViewDataSplitter(DataSplitter):
     **kwargs
         Further arguments of :class:`TwoViewDataLoader`.
 
+    Attributes
+    ----------
+    n_steps
+        Number of minibatches after which training ends, if it is to end within an epoch; else None.
+
     Raises
     ------
     ValueError
@@ -43,6 +49,7 @@ class TwoViewDataSplitter(DataSplitter):
     """
 
     data_loader_cls = TwoViewDataLoader
+    n_steps: int | None = None
 
     def __init__(
         self,
@@ -76,9 +83,21 @@ class TwoViewDataSplitter(DataSplitter):
         order = np.random.default_rng(self._seed).permutation(self.adata_manager.adata.n_obs)
         self.val_idx, self.train_idx, self.test_idx = np.split(order, [self.n_val, self.n_val + self.n_train])
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
-        """Number of minibatches of an epoch of training."""
+        """Number of minibatches of a whole epoch of training."""
         self.setup()
         batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()[self.train_idx]
-        return len(RequestSampler(self.train_idx, batch, **self._how))
+        return RequestSampler(self.train_idx, batch, **self._how).steps_per_epoch
+
+    def train_dataloader(self) -> TwoViewDataLoader:
+        """Return the loader of training cells, at the epoch that the trainer has come to."""
+        loader = super().train_dataloader()
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        if self.n_steps is not None:
+            loader.sampler.n_steps = self.n_steps
+            epoch = min(
+                epoch, (self.n_steps - 1) // self.steps_per_epoch
+            )  # a training that is over still has a last one
+        loader.sampler.set_epoch(epoch)
+        return loader

@@ -16,7 +16,7 @@ from sccl.graph.knn import knn
 from sccl.graph.landmarks import nearest_landmark
 from sccl.graph.mutual_nearest import mutual_nearest_neighbors
 from sccl.graph.refine import refine_pairs
-from sccl.graph.representation import representation
+from sccl.graph.representation import principal_components, representation
 from sccl.graph.shared_populations import SharedPopulations, shared_populations
 from sccl.graph.spaces import cca, centered
 
@@ -34,6 +34,7 @@ __all__ = [
     "mutual_nearest_neighbors",
     "nearest_landmark",
     "pairs_as_graph",
+    "principal_components",
     "refine_pairs",
     "representation",
     "shared_populations",

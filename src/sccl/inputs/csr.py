@@ -30,7 +30,21 @@ def as_csr(x: Any) -> csr_matrix:
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()
-    return csr_matrix((csr.data.astype(np.float32, copy=False), csr.indices, csr.indptr), shape=csr.shape)
+    parts = (csr.data.astype(np.float32, copy=False), csr.indices, csr.indptr)
+    return csr_matrix(tuple(map(_as_writable, parts)), shape=csr.shape)
+
+
+class _Writable:
+    """What NumPy reads as an array that may be written to."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        interface = array.__array_interface__
+        self._array, self.__array_interface__ = array, {**interface, "data": (interface["data"][0], False)}
+
+
+def _as_writable(array: np.ndarray) -> np.ndarray:
+    """Return the same memory for compiled code, which takes no read-only array for one and does not write."""
+    return array if array.flags.writeable else np.asarray(_Writable(array))
 
 
 def check_indices(x: Any, name: str = "The matrix") -> None:

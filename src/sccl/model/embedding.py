@@ -11,8 +11,10 @@ from scvi import REGISTRY_KEYS
 from sccl.augment import Compose
 from sccl.dataloaders import RowReader
 from sccl.inputs import as_count
+from sccl.inputs.store import CellStore
 from sccl.model.cells import own_cells, read_cells
 from sccl.model.checks import as_row_numbers
+from sccl.model.store_embedding import embed_store
 from sccl.model.stored import StoredModel
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class EmbeddingModel(StoredModel):
 
     def get_latent_representation(
         self,
-        adata: AnnData | None = None,
+        adata: AnnData | CellStore | None = None,
         indices: Sequence[int] | np.ndarray | None = None,
         batch_size: int | None = None,
         *,
@@ -67,6 +69,9 @@ class EmbeddingModel(StoredModel):
             If an index lies outside of the data.
         """
         self._check_if_trained(warn=False)
+        if isinstance(adata, CellStore):
+            cells = as_row_numbers(indices, adata.n_obs)
+            return embed_store(self, adata, cells, batch_size=batch_size, projection=projection, readout=readout)
         reader = RowReader(own_cells(self) if adata is None else read_cells(self, adata)[0])
         cells = as_row_numbers(indices, reader.shape[0])
         return self._embed(reader, cells, batch_size=batch_size, projection=projection, readout=readout)
@@ -77,12 +82,15 @@ class EmbeddingModel(StoredModel):
     ) -> np.ndarray:
         batch_size = as_count(1024 if batch_size is None else batch_size, "batch_size")
         self.module.eval()
-        parts = []
+        embedding = np.empty((0, 0), dtype=np.float32)
         for start in range(0, max(cells.size, 1), batch_size):
             csr, rows = reader.read(cells[start : start + batch_size])
             x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
-            parts.append(self.module.represent(x_ng.to(self.device), **output).cpu().numpy())
-        return np.concatenate(parts)
+            part = self.module.represent(x_ng.to(self.device), **output).cpu().numpy()
+            if not start:
+                embedding = np.empty((cells.size, part.shape[1]), dtype=part.dtype)
+            embedding[start : start + rows.size] = part
+        return embedding
 
     def _expression(self) -> Any:
         return self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)

@@ -8,33 +8,31 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from anndata import AnnData
 from scvi import REGISTRY_KEYS
 
 from sccl import graph
 from sccl.augment import Compose, as_compose
 from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
-from sccl.model.cells import own_cells
+from sccl.inputs.blocks import as_dense
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
 from sccl.model.registration import OUTER_BATCH_KEY
-from sccl.model.resumed import checkpoints_in, describe_training, find_checkpoint
+from sccl.model.resumed import check_same_training, checkpoints_in, describe_training, find_checkpoint
+from sccl.model.to_train import cells_to_train
 from sccl.model.training import Training, check_representation, check_training
 from sccl.model.undone import undone_if_it_fails
 from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbors, quiet
 from sccl.train.checkpoint import KeepCheckpoint, SafeCheckpointIO
 from sccl.train.interruption import InterruptibleTrainer
-from sccl.train.judgement import judge_embedding, judge_genes, judge_pairs, sample_cells
+from sccl.train.last_epoch import LastEpoch
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sccl.augment import Augmentation
     from sccl.dataloaders import Sampling
+    from sccl.inputs.store import CellStore
     from sccl.train.plan import Schedule
-
-# More pairs say nothing new about the readout's few axes.
-MAX_PAIRS = 100_000
 
 
 class LearningModel(EmbeddingModel):
@@ -59,6 +57,7 @@ class LearningModel(EmbeddingModel):
         self,
         max_epochs: int | None = None,
         *,
+        datamodule: CellStore | str | Path | None = None,
         max_steps: int | None = None,
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
         sampling: Sampling | str | dict[str, Any] | None = None,
@@ -83,9 +82,12 @@ class LearningModel(EmbeddingModel):
         ----------
         max_epochs
             Number of passes over the training cells, at least 1.
+        datamodule
+            Cells on disk (:class:`sccl.pp.CellStore`, or where it is), for a model that was made of them:
+            ``CLModel(registry=store.registry)``. None: those that the model was registered with.
         max_steps
-            Number of minibatches to train on, at least 1, rounded up to whole passes. Training ends with whichever of the
-            two comes first. Neither: 1000 steps, which is what training needs however many cells there are, but no more
+            Number of minibatches to train on, at least 1; the last pass may be a part of one. Training ends with whichever of
+            the two comes first. Neither: 1000 steps, which is what training needs however many cells there are, but no more
             than 50 epochs, after which few cells are learned by heart; if the model's documentation names no others.
         augmentation
             What the two views are: the name of a preset, an augmentation or a composition, a torch function over
@@ -149,8 +151,6 @@ class LearningModel(EmbeddingModel):
             Once, at the end, and with what to try: if the embedding has diverged or collapsed; if the augmentation was to
             show cells beside cells of other batches, and found none, or batches that have no gene in common.
         """
-        if self.adata is None:
-            raise ValueError("The model was loaded without cells: load it with `adata` to train it further.")
         asked = check_training(
             self._train_defaults,
             max_epochs=max_epochs,
@@ -165,40 +165,46 @@ class LearningModel(EmbeddingModel):
             early_stopping=early_stopping,
             trainer=trainer_kwargs,
         )
-        own_cells(self)
+        cells = cells_to_train(self, datamodule)
         with checkpoints_in(checkpoint_dir, resume=resume) as folder, undone_if_it_fails(self):
-            views, minibatches, batch = self._bind(augmentation, sampling, use_rep)
-            n_epochs = asked.n_epochs(self._split(asked, views, minibatches, seed=0).steps_per_epoch)
+            checkpoint, before = find_checkpoint(folder)
+            seed = before["seed"] if checkpoint else int(torch.randint(2**31, ()))
+            views, minibatches, splitter = cells.prepare(asked, augmentation, sampling, use_rep, seed=seed)
+            splitter.n_steps = n_steps = asked.n_steps(splitter.steps_per_epoch)
             described = describe_training(
-                self, asked, n_epochs=n_epochs, augmentation=views, sampling=minibatches, use_rep=use_rep
+                self,
+                asked,
+                cells=cells.identity,
+                seed=seed,
+                n_steps=n_steps,
+                augmentation=views,
+                sampling=minibatches,
+                use_rep=use_rep,
             )
-            checkpoint, seed = find_checkpoint(folder, described)
-            described["seed"] = int(torch.randint(2**31, ())) if seed is None else seed
-            splitter = self._split(asked, views, minibatches, seed=described["seed"])
+            if checkpoint:
+                check_same_training(checkpoint, before, described)
             keeper = None if folder is None else KeepCheckpoint(folder, described)
             trainer = self._fit(
                 asked,
                 splitter,
                 views,
                 minibatches,
-                n_epochs=n_epochs,
+                n_steps=n_steps,
                 keeper=keeper,
                 ckpt_path=checkpoint,
                 accelerator=accelerator,
                 devices=devices,
             )
-            if trainer.is_interrupted and not trainer.global_step:
+            n_done = trainer.global_step
+            if trainer.is_interrupted and not n_done:
                 raise KeyboardInterrupt(
                     "Training was interrupted before its first step: the model is what it was before."
                 )
-            if self._may_move:
-                self._fit_readout(views.pairs, splitter.train_idx)
-            self._judge(views, batch, splitter.train_idx, lr=asked.optimisation["lr"])
-            self.training_ = (*self.training_, {**described, "n_steps": trainer.global_step})
+            cells.conclude(views, lr=asked.optimisation["lr"])
+            self.training_ = (*self.training_, {**described, "n_steps": n_done})
         if trainer.is_interrupted:
             raise KeyboardInterrupt(
-                f"Training was interrupted after {trainer.global_step} of {n_epochs * splitter.steps_per_epoch} steps: the model "
-                "keeps what it learned until then."
+                f"Training was interrupted after {n_done} of {n_steps} steps: the model keeps what it learned until then."
             )
 
     @property
@@ -243,58 +249,35 @@ class LearningModel(EmbeddingModel):
         views: Compose,
         minibatches: Sampling,
         *,
-        n_epochs: int,
+        n_steps: int,
         keeper: KeepCheckpoint | None,
         **how: Any,
     ) -> InterruptibleTrainer:
-        plan = ContrastiveTrainingPlan(self.module, n_steps=n_epochs * splitter.steps_per_epoch, **asked.optimisation)
+        plan = ContrastiveTrainingPlan(self.module, n_steps=n_steps, **asked.optimisation)
         self._before_training()
         trainer = dict(asked.trainer)
         trainer["plugins"] = [*(trainer.get("plugins") or []), SafeCheckpointIO()]
         if views.refresh_every or minibatches.refresh_every:
             embed = partial(self._embed, RowReader(self._expression()), np.arange(self.adata.n_obs))
             trainer["callbacks"] = [*trainer["callbacks"], RefreshNeighbors(embed)]
-        if keeper is not None:
-            trainer["callbacks"] = [*trainer["callbacks"], keeper]
+        trainer["callbacks"] = [*trainer["callbacks"], LastEpoch(), *([] if keeper is None else [keeper])]
+        how["max_epochs"] = -(-n_steps // splitter.steps_per_epoch)
         with quiet():
-            runner = ContinuedRunner(
-                self, training_plan=plan, data_splitter=splitter, max_epochs=n_epochs, **how, **trainer
-            )
+            runner = ContinuedRunner(self, training_plan=plan, data_splitter=splitter, **how, **trainer)
             self.module.train()
             runner()
         if keeper is not None:
             keeper.restore_random_state()  # of a training that had nothing left to do
         return runner.trainer
 
-    def _judge(self, views: Compose, batch: np.ndarray, cells: np.ndarray, *, lr: float) -> None:
-        """Look at what came out, as the user will."""
-        reader, cells = RowReader(self._expression()), sample_cells(cells)
-        judge_embedding(self._embed(reader, cells, readout=False), lr=lr)
-        is_one_batch_of_several = np.unique(batch).size == 1 < self.summary_stats.n_batch  # new cells, of a reference
-        if views.n_pairs is not None and not is_one_batch_of_several:
-            judge_pairs(views.n_pairs, batch)
-            csr, rows = reader.read(cells)
-            names = self.adata_manager.get_state_registry(self._outer_key)["categorical_mapping"]
-            judge_genes(csr[rows], batch[cells], list(names))
-
     @property
     def history(self) -> dict[str, pd.DataFrame] | None:
         """What was logged in training: for each metric a float column, indexed by epoch. None before training."""
         return None if self.history_ is None else clean_history(self.history_)
 
-    def _fit_readout(self, pairs: np.ndarray, cells: np.ndarray) -> None:
-        cells = np.sort(cells)
-        pairs = pairs[np.isin(pairs, cells).all(axis=1)]
-        if len(pairs) > MAX_PAIRS:
-            drawn = torch.randperm(len(pairs))[:MAX_PAIRS]
-            pairs = pairs[np.sort(drawn.numpy())]
-        if len(pairs):
-            h_nd = self._embed(RowReader(self._expression()), cells)
-            self.module.readout.fit(h_nd, np.searchsorted(cells, pairs))
-
     def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
         if use_rep is not None:
             return graph.representation(self.adata, use_rep=use_rep)
-        csr, _ = RowReader(self._expression()).read(np.arange(self.adata.n_obs))
+        x = self._expression()
         # one cell, or one gene, has no components
-        return graph.representation(AnnData(csr)) if min(csr.shape) > 1 else csr.toarray()
+        return graph.principal_components(x) if min(x.shape) > 1 else as_dense(x[:])

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from scvi import REGISTRY_KEYS
 
 from sccl.inputs import check_switch
 from sccl.storage import Taken, hold
@@ -19,9 +15,6 @@ from sccl.train.checkpoint import CHECKPOINT, asked_for, read_checkpoint
 if TYPE_CHECKING:
     from sccl.model.registration import RegisteredModel
     from sccl.model.training import Training
-
-# Drawn anew by each training, and taken over from a checkpoint.
-_SEED = "seed"
 
 
 @contextmanager
@@ -61,20 +54,21 @@ def describe_training(
     model: RegisteredModel,
     asked: Training,
     *,
-    n_epochs: int,
+    cells: list[Any],
+    seed: int,
+    n_steps: int,
     augmentation: object,
     sampling: object,
     use_rep: str | None,
 ) -> dict[str, Any]:
-    """Return all that a training depends on but chance, as plain values."""
-    shape, checksum, _ = model.adata_manager.registered.fingerprint
-    batch = np.asarray(model.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=np.int64)
+    """Return all that a training depends on, as plain values."""
     return {
         "model": type(model).__name__,
         "init_params": model.init_params_,
-        "cells": [*shape, checksum, zlib.crc32(batch.tobytes())],
+        "cells": cells,
         "epochs before": len((model.history_ or {}).get("train_loss", ())) if model.is_trained else 0,
-        "n_epochs": n_epochs,
+        "seed": seed,
+        "n_steps": n_steps,
         "batch_size": asked.batch_size,
         **asked.optimisation,
         "train_size": asked.train_size,
@@ -90,25 +84,28 @@ def describe_training(
     }
 
 
-def find_checkpoint(folder: Path | None, described: Mapping[str, Any]) -> tuple[Path | None, int | None]:
-    """Return the checkpoint to go on from, and the seed of its training; None: there is none.
+def find_checkpoint(folder: Path | None) -> tuple[Path | None, dict[str, Any]]:
+    """Return the checkpoint to go on from, and what its training was asked for, the seed included; None: there is none.
 
     Raises
     ------
     ValueError
-        If it is damaged, or of a training that was asked for something else: what.
+        If it is damaged.
     """
     path = None if folder is None else folder / CHECKPOINT
     if path is None or not path.exists():
-        return None, None
-    before = asked_for(read_checkpoint(path), path)
+        return None, {}
+    return path, asked_for(read_checkpoint(path), path)
+
+
+def check_same_training(path: Path, before: Mapping[str, Any], described: Mapping[str, Any]) -> None:
+    """Raise a ValueError, that says what differs, if a checkpoint is of a training that was asked for something else."""
     for name in described:
         if before.get(name) != described[name]:
             raise ValueError(
                 f"`checkpoint_dir`: {path} is of another training, with {name}={before.get(name)!r}, where this one has "
                 f"{described[name]!r}. Train as before, or name another folder."
             )
-    return path, before[_SEED]
 
 
 def _named(part: object) -> str:

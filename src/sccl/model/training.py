@@ -86,9 +86,9 @@ class Training:
     validates: bool
     trainer: dict[str, Any]
 
-    def n_epochs(self, steps_per_epoch: int) -> int:
-        """Return the number of epochs, of so many minibatches each."""
-        lengths = [self.max_epochs, None if self.max_steps is None else -(-self.max_steps // steps_per_epoch)]
+    def n_steps(self, steps_per_epoch: int) -> int:
+        """Return the number of minibatches to train on, where an epoch has so many."""
+        lengths = [self.max_steps, None if self.max_epochs is None else self.max_epochs * steps_per_epoch]
         return min(length for length in lengths if length is not None)
 
 

@@ -42,21 +42,21 @@ class Readout(nn.Module):
         self.mean_d.zero_()
         nn.init.eye_(self.weight_dd)
 
-    def fit(self, h_nd: np.ndarray, pairs: np.ndarray) -> None:
+    def fit(self, h_nd: np.ndarray, pairs: np.ndarray, *, any_cells: np.ndarray | None = None) -> None:
         """Learn from pairs; where they say nothing (see :func:`reliable_axes`) nothing changes.
 
         Parameters
         ----------
-        h_nd, pairs
+        h_nd, pairs, any_cells
             See :func:`reliable_axes`.
         """
-        weight_dd = reliable_axes(h_nd, pairs)
+        weight_dd = reliable_axes(h_nd, pairs, any_cells=any_cells)
         if weight_dd is not None:
-            self.mean_d.copy_(torch.from_numpy(h_nd.mean(axis=0)))
+            self.mean_d.copy_(torch.from_numpy(_rows(h_nd, any_cells).mean(axis=0)))
             self.weight_dd.copy_(torch.from_numpy(weight_dd))
 
 
-def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray) -> np.ndarray | None:
+def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, *, any_cells: np.ndarray | None = None) -> np.ndarray | None:
     """Return the axes on which pairs of cells of one kind differ least, compared with all cells.
 
     On each axis pairs vary by 1 and all cells by λ; its reliability is ρ = 1 - 1/λ (0 where λ < 1). It is scaled by ρ² λ^-¼,
@@ -68,6 +68,8 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray) -> np.ndarray | None:
         Representations, cells × dimensions.
     pairs
         Row numbers of cells that are held to be of one kind, ``(n_pairs, 2)``.
+    any_cells
+        Row numbers of the cells that show how all cells vary. None: all.
 
     Returns
     -------
@@ -85,14 +87,18 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray) -> np.ndarray | None:
 
     if len(pairs) < h_nd.shape[1]:
         return None
-    h_nd = h_nd.astype(np.float64)
-    difference_pd = (h_nd[pairs[:, 0]] - h_nd[pairs[:, 1]]) / np.sqrt(2)
+    first_pd, second_pd = (h_nd[rows].astype(np.float64) for rows in pairs.T)
+    difference_pd = (first_pd - second_pd) / np.sqrt(2)
     if not difference_pd.any():
         return None
     within_dd, _ = ledoit_wolf(difference_pd, assume_centered=True)
-    variance_d, axes_dd = eigh(np.cov(h_nd.T), within_dd)
+    variance_d, axes_dd = eigh(np.cov(_rows(h_nd, any_cells).T, dtype=np.float64), within_dd)
     variance_d = np.maximum(variance_d, 1)
     reliability_d = 1 - 1 / variance_d
     if not reliability_d.any():
         return None
     return np.ascontiguousarray((axes_dd * reliability_d**2 * variance_d**-0.25)[:, ::-1])
+
+
+def _rows(h_nd: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    return h_nd if rows is None or len(rows) == len(h_nd) else h_nd[rows]

@@ -20,7 +20,7 @@ def log_normalize(counts: Any, *, target_sum: float) -> tuple[Any, np.ndarray]:
 
     Returns
     -------
-    The float32 logarithm in the format of `counts`, and the totals, float64 ``(n_cells,)``.
+    The float32 logarithm in the format of `counts`, whose index arrays it shares, and the totals, float64 ``(n_cells,)``.
     """
     # One output, written block by block in float64: rounded once, and no second full-size temporary.
     is_sparse = sparse.issparse(counts)
@@ -41,8 +41,13 @@ def log_normalize(counts: Any, *, target_sum: float) -> tuple[Any, np.ndarray]:
             out[start:stop] = np.log1p(values, out=values)
         totals[start:stop] = total
     if is_sparse:
-        out = sparse.csr_matrix((out, counts.indices.copy(), counts.indptr.copy()), shape=counts.shape)
+        out = with_structure_of(counts, out)
     return out, totals
+
+
+def with_structure_of(x: sparse.csr_matrix, data: np.ndarray) -> sparse.csr_matrix:
+    """Give other values to the entries of a matrix; the arrays that say where these are stay one copy."""
+    return sparse.csr_matrix((data, x.indices, x.indptr), shape=x.shape)
 
 
 def _scale(total: np.ndarray, target_sum: float) -> np.ndarray:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from sccl.inputs.anndata import check_anndata, check_shape_and_names, record_of
 from sccl.inputs.arguments import check_switch
 from sccl.inputs.columns import find_batches
 from sccl.inputs.expression import IN_FILES, matrix_of, raw_hint
 from sccl.pp.counts import as_counts, check_counts, same_counts
-from sccl.pp.normalize import log_normalize
+from sccl.pp.normalize import log_normalize, with_structure_of
 from sccl.pp.variable import highly_variable
 
 
@@ -62,7 +63,9 @@ def preprocess(
     ``adata.X``
         Float32 log expression: CSR if the counts were sparse, dense if they were dense. Cells without counts stay zero.
     ``adata.layers["counts"]``
-        The counts, same format as ``X``, same values and dtype as given (booleans become float32).
+        The counts, same format as ``X``, same values and dtype as given (booleans become float32). Sparse, the two share the
+        arrays that say where their values are, which are therefore read-only: to take entries out of one of them in place
+        (``eliminate_zeros``), make it a copy first, ``adata.X = adata.X.copy()``.
     ``adata.raw``
         Float32 log expression of all genes, see `keep_raw`.
     ``adata.var["highly_variable"]``
@@ -102,7 +105,8 @@ def preprocess(
     ((2000, 500), (2000, 1000))
     """
     _check_adata(adata)
-    _check_parameters(n_top_genes=n_top_genes, target_sum=target_sum, keep_raw=keep_raw)
+    check_parameters(n_top_genes=n_top_genes, target_sum=target_sum)
+    check_switch(keep_raw, "keep_raw")
     batches = _batch_codes(adata, batch_key)
     source = _raw_counts(adata, layer)
 
@@ -127,7 +131,12 @@ def preprocess(
         logged = logged[:, keep]
         adata._inplace_subset_var(keep)  # what scanpy uses for subset=True; AnnData has no public way
     counts = as_counts(adata.X if layer is None else adata.layers[layer])
-    adata.layers["counts"] = counts if layer in (None, "counts") else counts.copy()
+    counts = counts if layer in (None, "counts") else counts.copy()
+    if sparse.issparse(counts):
+        logged = with_structure_of(counts, logged.data)
+        for x in (counts, logged):  # SciPy then refuses to move the entries of one of them in place
+            x.indices.flags.writeable = x.indptr.flags.writeable = False
+    adata.layers["counts"] = counts
     adata.X = logged
     adata.uns["log1p"] = {"base": None}
     record = {"batch_key": batch_key, "n_top_genes": n_top_genes, "target_sum": float(target_sum), "layer": layer}
@@ -137,7 +146,10 @@ def preprocess(
 def _check_adata(adata: AnnData) -> None:
     check_anndata(adata)
     if adata.isbacked:
-        raise ValueError("adata is backed by a file, which would be changed; pass adata.to_memory().")
+        raise ValueError(
+            "adata is backed by a file, which would be changed; pass adata.to_memory(), or write what does not fit in memory to "
+            "a store: `sccl.pp.preprocess_to(store, [file])`."
+        )
     if adata.is_view:
         raise ValueError("adata is a view of another AnnData; make it its own first: adata = adata.copy().")
     if done := record_of(adata):
@@ -149,14 +161,14 @@ def _check_adata(adata: AnnData) -> None:
     check_shape_and_names(adata)
 
 
-def _check_parameters(*, n_top_genes: int | None, target_sum: float, keep_raw: bool) -> None:
+def check_parameters(*, n_top_genes: int | None, target_sum: float) -> None:
+    """Raise a ValueError that names the parameter if one is out of range."""
     if n_top_genes is not None and (
         isinstance(n_top_genes, bool) or not isinstance(n_top_genes, Integral) or n_top_genes < 1
     ):
         raise ValueError(f"n_top_genes must be an integer of at least 1, or None to keep all; got {n_top_genes!r}.")
     if isinstance(target_sum, bool) or not isinstance(target_sum, Real) or not 0 < target_sum < np.inf:
         raise ValueError(f"target_sum must be a finite number above 0, got {target_sum!r}; 1e4 is usual.")
-    check_switch(keep_raw, "keep_raw")
 
 
 def _batch_codes(adata: AnnData, batch_key: str | list[str] | None) -> np.ndarray | None:
@@ -173,7 +185,9 @@ def _raw_counts(adata: AnnData, layer: str | None) -> Any:
     advice = f"if a layer holds them, pass layer=... (there are {others})." if others else "no other layer is there."
     advice += raw_hint(adata)
     if isinstance(x, IN_FILES):
-        raise ValueError(f"{name} is a {type(x).__name__}, which lies in a file; pass adata.to_memory().")
+        raise ValueError(
+            f"{name} is a {type(x).__name__}, which lies in a file; pass adata.to_memory(), or see preprocess_to."
+        )
     check_counts(x, name=name, obs_names=adata.obs_names, var_names=adata.var_names, advice=advice)
     if layer != "counts" and "counts" in adata.layers and not same_counts(x, adata.layers["counts"]):
         raise ValueError(

@@ -1,5 +1,7 @@
 """The genes that vary more than others of their expression."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -39,14 +41,21 @@ def highly_variable(logged: Any, *, n_top_genes: int, batches: np.ndarray | None
     ----------
     Satija et al., Spatial reconstruction of single-cell gene expression data, Nature Biotechnology 2015.
     """
-    codes = _voting_batches(batches)
-    mean_bg, variance_bg, n_b = _moments(logged, np.zeros(logged.shape[0], dtype=int) if codes is None else codes)
+    codes = voting_batches(batches)
+    moments = Moments(logged.shape[1], codes)
+    for start, _, block in blocks(logged):
+        moments.add(block, slice(start, start + block.shape[0]))
+    return choose_genes(moments, n_top_genes)
 
-    votes = np.zeros(logged.shape[1], dtype=int)
+
+def choose_genes(moments: Moments, n_top_genes: int) -> np.ndarray:
+    """Choose genes by what was summed up, see :func:`highly_variable`."""
+    mean_bg, variance_bg, n_b = moments.mean_bg, moments.variance_bg, moments.n_b
+    votes = np.zeros(mean_bg.shape[1], dtype=int)
     scores_bg = np.zeros_like(mean_bg)
     for mean, variance, score in zip(mean_bg, variance_bg, scores_bg, strict=True):
         # As in scanpy, genes without expression stretch the bins only where there are no batches.
-        scored = np.ones(mean.size, dtype=bool) if codes is None else mean > 0
+        scored = np.ones(mean.size, dtype=bool) if moments.codes is None else mean > 0
         if not scored.any():
             continue
         score[scored] = normalized_dispersion(mean[scored], variance[scored])
@@ -56,7 +65,7 @@ def highly_variable(logged: Any, *, n_top_genes: int, batches: np.ndarray | None
 
     score = pd.DataFrame(scores_bg).mean().fillna(-np.inf).to_numpy()  # pandas skips NaN and does not warn of all-NaN
     order = np.lexsort((-(n_b @ mean_bg), -score, -votes))
-    chosen = np.zeros(logged.shape[1], dtype=bool)
+    chosen = np.zeros(mean_bg.shape[1], dtype=bool)
     chosen[order[:n_top_genes]] = True
     return chosen
 
@@ -78,7 +87,7 @@ def normalized_dispersion(mean: np.ndarray, variance: np.ndarray, *, n_bins: int
     return np.divide(dispersion - centre, spread, out=out, where=spread != 0)
 
 
-def _voting_batches(batches: np.ndarray | None) -> np.ndarray | None:
+def voting_batches(batches: np.ndarray | None) -> np.ndarray | None:
     """Renumber the batches that are large enough, -1 for cells of the others; None if no batch has a vote."""
     if batches is None:
         return None
@@ -88,20 +97,46 @@ def _voting_batches(batches: np.ndarray | None) -> np.ndarray | None:
     return np.where(large, np.cumsum(large) - 1, -1)[batches]
 
 
-def _moments(logged: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and variance of the normalised counts, each ``(n_batches, n_genes)``, and the cells of each batch."""
-    n_b = np.bincount(codes[codes >= 0]).astype(float)
-    sum_bg = np.zeros((n_b.size, logged.shape[1]))
-    square_bg = np.zeros_like(sum_bg)
-    for start, _, block in blocks(logged):
-        code = codes[start : start + block.shape[0]]
+class Moments:
+    """Mean and variance of normalised counts in each batch, from one block of cells after the other.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    codes
+        What :func:`voting_batches` gave for all cells: None puts them all together.
+
+    Attributes
+    ----------
+    n_b
+        Cells of each batch, ``(n_batches,)``.
+    """
+
+    def __init__(self, n_genes: int, codes: np.ndarray | None) -> None:
+        self.codes = codes
+        self.n_b = np.zeros(1 if codes is None else codes.max() + 1)
+        self._sum_bg = np.zeros((self.n_b.size, n_genes))
+        self._square_bg = np.zeros_like(self._sum_bg)
+
+    def add(self, logged: Any, cells: slice | np.ndarray) -> None:
+        """Add cells × genes, log1p of normalised counts; ``cells`` says which of all they are."""
+        code = np.zeros(logged.shape[0], dtype=int) if self.codes is None else self.codes[cells]
         cell = np.flatnonzero(code >= 0)
-        member_bn = sparse.csr_matrix((np.ones(cell.size), (code[cell], cell)), shape=(n_b.size, code.size))
-        x_ng = (block.expm1() if sparse.issparse(block) else np.expm1(block)).astype(np.float64)
+        member_bn = sparse.csr_matrix((np.ones(cell.size), (code[cell], cell)), shape=(self.n_b.size, code.size))
+        x_ng = (logged.expm1() if sparse.issparse(logged) else np.expm1(logged)).astype(np.float64)
         squared_ng = x_ng.power(2) if sparse.issparse(x_ng) else x_ng**2
-        sum_bg += as_dense(member_bn @ x_ng)
-        square_bg += as_dense(member_bn @ squared_ng)
-    mean_bg = sum_bg / n_b[:, None]
-    # A single cell has no variance: 0 here, so that none of its genes can be scored.
-    variance_bg = (square_bg / n_b[:, None] - mean_bg**2) * (n_b / np.maximum(n_b - 1, 1))[:, None]
-    return mean_bg, variance_bg, n_b
+        self._sum_bg += as_dense(member_bn @ x_ng)
+        self._square_bg += as_dense(member_bn @ squared_ng)
+        self.n_b += np.bincount(code[cell], minlength=self.n_b.size)
+
+    @property
+    def mean_bg(self) -> np.ndarray:
+        """Means, ``(n_batches, n_genes)``."""
+        return self._sum_bg / self.n_b[:, None]
+
+    @property
+    def variance_bg(self) -> np.ndarray:
+        """Variances; 0 of a single cell, so that none of its genes can be scored."""
+        n_b1 = self.n_b[:, None]
+        return (self._square_bg / n_b1 - self.mean_bg**2) * (n_b1 / np.maximum(n_b1 - 1, 1))

@@ -14,6 +14,8 @@ _WARNINGS = (
     # Nor are workers needed: unless a user's own function makes the views, a thread does it while the model trains.
     r"The '\w+_dataloader' does not have many workers",
     r"GPU available but not used",
+    # Checkpoints are kept between two epochs, whatever length those have.
+    r"You're resuming from a checkpoint that ended before the epoch ended",
     r"The `srun` command is available",
     # Lightning uses an older form of torch's tree API.
     r"`isinstance.treespec, LeafSpec.` is deprecated",

@@ -70,6 +70,14 @@ class Sampling(ABC):
         ]
         return [parts[i] for i in rng.permutation(len(parts))]
 
+    def n_minibatches(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int) -> int:
+        """Return the number of minibatches of every epoch, arguments as for :meth:`pools`.
+
+        Here the pools of one epoch are drawn to be counted; where their sizes are known without that, a subclass says so.
+        """
+        pools = self.pools(cells, batch, batch_size=batch_size, rng=np.random.default_rng(0))
+        return sum(n_minibatches(pool.size, batch_size) for pool in pools)
+
     def bind(self, space: CellSpace) -> Self:
         """Return this way of sampling with the neighbours of all cells.
 
@@ -78,6 +86,10 @@ class Sampling(ABC):
         space
             All registered cells, where they can be compared, and the codes of their batches.
         """
+        return self
+
+    def for_cells(self, standing: np.ndarray) -> Self:
+        """Return this way of sampling for other cells than those it was bound to: which of these stands for each."""
         return self
 
     def refresh(self, latent_nd: np.ndarray) -> Self:

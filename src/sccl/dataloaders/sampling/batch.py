@@ -80,6 +80,14 @@ class BatchSampling(Sampling):
         object.__setattr__(bound, "_other", other)
         return bound
 
+    def for_cells(self, standing: np.ndarray) -> Self:
+        """Return this way of sampling for other cells: they are contrasted with what those are that stand for them."""
+        if not self.min_shared:
+            return self
+        bound = copy(self)
+        object.__setattr__(bound, "_other", vars(self)["_other"][standing])
+        return bound
+
     def pools(
         self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
@@ -87,12 +95,10 @@ class BatchSampling(Sampling):
         if self.min_shared:
             batch = self._joined(cells, batch, rng)
         own, mixed = [], []
-        for name in np.unique(batch):
-            members = rng.permutation(cells[batch == name])
-            n_own = round(self.p_intra * members.size)
-            n_own = n_own if n_own >= min(SMALLEST_POOL, batch_size) else 0
-            own.append(members[:n_own])
-            mixed.append(members[n_own:])
+        for members in _grouped(batch, rng):
+            n_own = self._n_own(members.size, batch_size)
+            own.append(cells[members[:n_own]])
+            mixed.append(cells[members[n_own:]])
         pools = [pool for pool in own if pool.size]
         if self.share == "even":
             pools = _evened(pools, batch_size, rng)
@@ -102,6 +108,24 @@ class BatchSampling(Sampling):
             return [np.append(pools[0], rest), *pools[1:]]
         return [*pools, rest] if rest.size else pools
 
+    def n_minibatches(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int) -> int:
+        """Count the minibatches that :meth:`pools` give, whose sizes follow from those of the batches."""
+        if self.min_shared:
+            batch = self._joined(cells, batch, np.random.default_rng(0))
+        sizes = np.unique(batch, return_counts=True)[1]
+        own = [n_own for size in sizes if (n_own := self._n_own(int(size), batch_size))]
+        rest = int(sizes.sum()) - sum(own)
+        if self.share == "even":
+            own = _evened_sizes(own, batch_size)
+        if rest == 1 and own:
+            own[0], rest = own[0] + 1, 0
+        return sum(n_minibatches(size, batch_size) for size in [*own, rest] if size)
+
+    def _n_own(self, size: int, batch_size: int) -> int:
+        """How many of a batch's cells come in minibatches of their own."""
+        n_own = round(self.p_intra * size)
+        return n_own if n_own >= min(SMALLEST_POOL, batch_size) else 0
+
     def _joined(self, cells: np.ndarray, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Whose minibatches the cells come in: their numbers are the same in every epoch, whichever cells they are."""
         if not hasattr(self, "_other"):
@@ -109,20 +133,42 @@ class BatchSampling(Sampling):
                 "BatchSampling does not know the cells' populations yet: call `bind(CellSpace(embedding, batch))` first."
             )
         other, joined = self._other[cells], batch.copy()
-        for home, away in np.unique(np.column_stack([batch, other]), axis=0):
-            members = np.flatnonzero((batch == home) & (other == away))
-            joined[rng.permutation(members)[: members.size // 2]] = away
+        guests = np.flatnonzero(other != batch)
+        _, homes = np.unique(batch[guests], return_inverse=True)
+        _, aways = np.unique(other[guests], return_inverse=True)
+        for members in _grouped(homes * (aways.max(initial=0) + 1) + aways, rng):
+            chosen = guests[members[: members.size // 2]]
+            joined[chosen] = other[chosen]
         return joined
+
+
+def _grouped(group: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return the positions of each group's members, in random order, from one sort."""
+    order = rng.permutation(group.size)
+    order = order[np.argsort(group[order], kind="stable")]
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if group.size else []
 
 
 def _evened(pools: list[np.ndarray], batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Give every pool the same number of minibatches, none of which holds a cell twice: whole rounds, then a part."""
-    numbers = [n_minibatches(pool.size, batch_size) for pool in pools]
-    n_each = max(round(sum(numbers) / max(len(pools), 1)), 1)
     evened = []
-    for pool, number in zip(pools, numbers, strict=True):
-        n_rounds, n_rest = divmod(n_each, number)
+    for pool, (n_rounds, n_last) in zip(pools, _rounds([pool.size for pool in pools], batch_size), strict=True):
         evened += [pool] * n_rounds
-        if n_rest:
-            evened.append(rng.permutation(pool)[: n_rest * batch_size])
+        if n_last:
+            evened.append(rng.permutation(pool)[:n_last])
     return evened
+
+
+def _evened_sizes(sizes: list[int], batch_size: int) -> list[int]:
+    """Return the sizes of evened pools."""
+    rounds = zip(sizes, _rounds(sizes, batch_size), strict=True)
+    return [part for size, (n_rounds, n_last) in rounds for part in ([size] * n_rounds + [n_last] * (n_last > 0))]
+
+
+def _rounds(sizes: list[int], batch_size: int) -> list[tuple[int, int]]:
+    """Say of each pool how many whole rounds it makes, and how many of its cells come once more."""
+    numbers = [n_minibatches(size, batch_size) for size in sizes]
+    n_each = max(round(sum(numbers) / max(len(sizes), 1)), 1)
+    return [
+        (n_each // number, min(n_each % number * batch_size, size)) for size, number in zip(sizes, numbers, strict=True)
+    ]

@@ -68,11 +68,19 @@ class NeighborSampling(Sampling):
         object.__setattr__(bound, "_neighbors", neighbors)
         return bound
 
+    def for_cells(self, standing: np.ndarray) -> Self:
+        """Refuse other cells, whose neighbours it does not know."""
+        raise ValueError("NeighborSampling needs the neighbours of all cells, in memory: bind it to these cells.")
+
     def pools(
         self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
         """Return the pools of ``within``."""
         return self.within.pools(cells, batch, batch_size=batch_size, rng=rng)
+
+    def n_minibatches(self, cells: np.ndarray, batch: np.ndarray, *, batch_size: int) -> int:
+        """Return the number of minibatches of ``within``."""
+        return self.within.n_minibatches(cells, batch, batch_size=batch_size)
 
     def arrange(self, pool: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> np.ndarray:
         """Order the pool so that each minibatch begins with neighbourhoods."""

@@ -1,0 +1,170 @@
+"""The cells that a training reads, in memory or on disk: what each way has to say for itself."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from scvi import REGISTRY_KEYS
+
+from sccl.augment import as_compose
+from sccl.dataloaders import RowReader, as_sampling
+from sccl.dataloaders.store import Residents, StoreSplitter
+from sccl.dataloaders.store.runs import draw_runs, rows_of
+from sccl.inputs.store import CellStore
+from sccl.model.cells import own_cells
+from sccl.model.outcome import MAX_CELLS, fit_readout, judge, judge_rows, some_pairs
+from sccl.model.store_embedding import check_genes, describe_store, embed_store
+
+if TYPE_CHECKING:
+    from sccl.augment import Compose
+    from sccl.dataloaders import Sampling, TwoViewDataSplitter
+    from sccl.model.learning import LearningModel
+    from sccl.model.training import Training
+
+
+class Cells(Protocol):
+    """What a training asks of its cells."""
+
+    @property
+    def identity(self) -> list[Any]:
+        """What tells them from other cells."""
+
+    def prepare(
+        self, asked: Training, augmentation: Any, sampling: Any, use_rep: str | None, *, seed: int
+    ) -> tuple[Compose, Sampling, Any]:
+        """Return views and minibatches that know their neighbours, and what loads cells to train and to validate."""
+
+    def conclude(self, views: Compose, *, lr: float) -> None:
+        """Fit the readout, if it may move, and look at what came out."""
+
+
+class OwnCells:
+    """Those that the model was registered with."""
+
+    def __init__(self, model: LearningModel) -> None:
+        if model.adata is None:
+            raise ValueError(
+                "The model was loaded without cells: load it with `adata` to train it further, or pass `datamodule`."
+            )
+        own_cells(model)
+        self._model = model
+
+    @property
+    def identity(self) -> list[Any]:
+        """See :class:`Cells`."""
+        manager = self._model.adata_manager
+        shape, checksum, _ = manager.registered.fingerprint
+        batch = np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=np.int64)
+        return [*shape, checksum, zlib.crc32(batch.tobytes())]
+
+    def prepare(
+        self, asked: Training, augmentation: Any, sampling: Any, use_rep: str | None, *, seed: int
+    ) -> tuple[Compose, Sampling, TwoViewDataSplitter]:
+        """See :class:`Cells`."""
+        views, minibatches, self._batch = self._model._bind(augmentation, sampling, use_rep)
+        self._splitter = self._model._split(asked, views, minibatches, seed=seed)
+        return views, minibatches, self._splitter
+
+    def conclude(self, views: Compose, *, lr: float) -> None:
+        """See :class:`Cells`."""
+        model, cells = self._model, self._splitter.train_idx
+        if model._may_move:
+            fit_readout(model, views.pairs, cells)
+        names = list(model.adata_manager.get_state_registry(model._outer_key)["categorical_mapping"])
+        judge(model, views, self._batch, cells, names=names, lr=lr)
+
+
+class StoredCells:
+    """Those of a store on disk. Of each batch some are in memory, its residents: pairs are looked for among them."""
+
+    def __init__(self, model: LearningModel, store: CellStore) -> None:
+        check_genes(store, model.get_var_names())
+        if model.adata is not None:
+            raise ValueError(
+                "`datamodule`: the model has cells of its own already; make one of the store, `CLModel(registry=store.registry)`."
+            )
+        self._model, self._store = model, store
+
+    @property
+    def identity(self) -> list[Any]:
+        """See :class:`Cells`."""
+        return [*self._store.shape, zlib.crc32(self._store.codes.tobytes())]
+
+    def prepare(
+        self, asked: Training, augmentation: Any, sampling: Any, use_rep: str | None, *, seed: int
+    ) -> tuple[Compose, Sampling, StoreSplitter]:
+        """See :class:`Cells`."""
+        model, store = self._model, self._store
+        views = as_compose(model._augmentation if augmentation is None else augmentation)
+        minibatches = as_sampling(model._sampling if sampling is None else sampling)
+        _check_parts(views, minibatches, use_rep)
+        splitter = StoreSplitter(store, asked.train_size, asked.validation_size, seed=seed)
+        self._residents = Residents.draw(store, splitter.train_runs, np.random.default_rng(0))
+        is_bound = views.needs_neighbors or minibatches.needs_neighbors
+        if is_bound:
+            views, minibatches = views.bind(self._residents.space), minibatches.bind(self._residents.space)
+        self._runs = splitter.train_runs
+        splitter.bind(
+            residents=self._residents if is_bound else None,
+            augmentation=views,
+            sampling=minibatches,
+            batch_size=asked.batch_size,
+        )
+        if model.input_ is None:
+            model.input_ = describe_store(store)
+        return views, minibatches, splitter
+
+    def conclude(self, views: Compose, *, lr: float) -> None:
+        """See :class:`Cells`."""
+        model, residents = self._model, self._residents
+        reader, n_residents = RowReader(residents.csr), residents.csr.shape[0]
+        pairs = some_pairs(views.pairs)
+        if model._may_move and len(pairs):
+            rows = rows_of(draw_runs(self._runs, MAX_CELLS, np.random.default_rng(0)))
+            paired, place = np.unique(pairs, return_inverse=True)
+            h_nd = np.concatenate([embed_store(model, self._store, rows), model._embed(reader, paired)])
+            pairs = rows.size + place.reshape(pairs.shape)
+            model.module.readout.fit(h_nd, pairs, any_cells=np.arange(rows.size))
+        judge_rows(
+            model, views, reader, residents.outer, np.arange(n_residents), names=self._store.outer_batches, lr=lr
+        )
+
+
+def cells_to_train(model: LearningModel, datamodule: CellStore | str | os.PathLike[str] | None) -> Cells:
+    """Return the cells of a training.
+
+    Raises
+    ------
+    ValueError
+        If the model has no cells, or if they were changed; if a store has other genes than the model, or is none.
+    TypeError
+        If ``datamodule`` is something else.
+    """
+    if datamodule is None:
+        return OwnCells(model)
+    if isinstance(datamodule, str | os.PathLike):
+        datamodule = CellStore(Path(datamodule))
+    if not isinstance(datamodule, CellStore):
+        raise TypeError(
+            f"`datamodule` must be a store of preprocessed cells, found {type(datamodule).__name__}: write one, "
+            "`sccl.pp.preprocess_to(store, files, ...)`, or open it, `sccl.pp.CellStore(store)`."
+        )
+    return StoredCells(model, datamodule)
+
+
+def _check_parts(views: Compose, minibatches: Sampling, use_rep: str | None) -> None:
+    """Refuse what needs all cells in memory."""
+    if use_rep is not None:
+        raise ValueError(
+            "`use_rep`: a store has no `obsm`; leave it out, neighbours are looked for in principal components."
+        )
+    for name, part in (("augmentation", views), ("sampling", minibatches)):
+        if part.refresh_every or hasattr(part, "p_knn"):
+            raise ValueError(
+                f"`{name}`: {part!r} looks at the neighbours of all cells, which are not in memory: choose another one, for "
+                'example "cross_batch" and "batch", or load the cells.'
+            )
