@@ -40,6 +40,7 @@ myst_heading_anchors = 3
 
 autosummary_generate = ["api.md", "_model.rst", "_module.rst"]
 autosummary_ignore_module_all = False
+toc_object_entries_show_parents = "hide"  # of long names the ends were cut off
 autodoc_member_order = "bysource"
 # the docstrings name no types: they are taken from the annotations
 autodoc_typehints = "description"

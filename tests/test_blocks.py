@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 import sccl
@@ -63,6 +64,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reader")
     raw = sccl.datasets.simulate(n_cells=180, n_genes=80, n_batches=3, n_types=3, mean_count=2.0, seed=0)
     raw.obs["type"] = raw.obs["cell_type"]
+    raw.obsm["X_scGPT"] = np.random.default_rng(0).normal(size=(raw.n_obs, 4))
     for name in ("cells", "pbmc"):
         raw.write_h5ad(folder / f"{name}.h5ad")
     is_query = (raw.obs["batch"] == "batch_3").to_numpy()
@@ -83,7 +85,6 @@ def world(tmp_path_factory):
 
 def run(texts: list[str], world, monkeypatch, **more) -> int:
     """Run pieces of code after each other, as a reader would who has the cells; return how many outputs were compared."""
-    import numpy as np
     import scanpy as sc
     import torch
     from lightly.loss import NTXentLoss
@@ -154,20 +155,39 @@ def commands(block: Block) -> list[list[str]]:
 SHELL = [block for block in BLOCKS if block.language in ("bash", "console")]
 
 
-@pytest.mark.parametrize("block", SHELL, ids=lambda block: f"{block.where}: {commands(block)[0][0]}")
-def test_commands_of_the_documentation_are_understood(block):
-    """Options become runs, files and targets are there. tests/test_release.py runs those of the first steps."""
-    from sccl.benchmark.plan.study import plan
-    from sccl.commands.embed import _parser
+#: What a run of a page is made on here, and how long.
+SMALL = "data=file data.path=cells.h5ad data.batch_key=batch data.labels_key=type data.n_top_genes=null".split()
 
+
+def one_run(words: list[str]) -> list[str]:
+    """Return the options of the first of the runs that a command of `sccl-bench` makes, on few cells and for one epoch."""
+    from sccl.benchmark.plan.study import plan
+
+    # to hold out each batch in turn, the cells would have to be there
+    held_out = ["holdout=batch_1"] if "+experiment=holdout" in words else []
+    run = plan([*(word for word in words if not word.startswith("--")), *held_out]).runs[0]
+    kept = [option for option in run.command if not option.startswith(("data", "training.max_epochs", "+cluster"))]
+    return [*kept, *SMALL, "training.max_epochs=1", f"results={run.results}"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", SHELL, ids=lambda block: f"{block.where}: {commands(block)[0][0]}")
+def test_the_commands_of_the_documentation_run(block, world, monkeypatch):
+    """Of a sweep one run, on few cells. Targets are looked up; tests/test_release.py and test_extend.py run the first steps."""
+    from sccl.benchmark.app import main as bench
+    from sccl.benchmark.report import main as report
+    from sccl.commands.embed import main as embed
+
+    monkeypatch.chdir(world[0])
     for command, *words in [] if block.reason else commands(block):
         name = Path(command).name
         if name == "sccl-bench" and "--config-dir" not in words:  # those with it are run by tests/test_extend.py
-            # to hold out each batch in turn, the cells would have to be there
-            held_out = ["holdout=batch_1"] if "+experiment=holdout" in words else []
-            assert plan([*(word for word in words if not word.startswith("--")), *held_out]).runs
+            assert bench(one_run(words)) == 0, words
+        elif name == "sccl-report":
+            assert report(words) == 0
         elif name == "sccl-embed":
-            _parser().parse_args(words)
+            embed([*(word.replace("file.h5ad", "cells.h5ad").replace("cell_type", "type") for word in words)])
+            assert Path("embedded.h5ad").is_file()
         elif name == "make":
             targets = [word for word in words if "=" not in word]
             makefile = (ROOT / "Makefile").read_text()
@@ -175,9 +195,11 @@ def test_commands_of_the_documentation_are_understood(block):
         elif name == "python" and words[0] != "-m":
             assert (ROOT / words[0]).is_file()
         else:
-            assert name in ("sccl-bench", "sccl-report", "pre-commit", "python"), (
-                f"{command}: nothing here runs or marks it"
-            )
+            assert (name, *words[:1]) in {
+                ("sccl-bench", "--config-dir"),
+                ("pre-commit", "install"),
+                ("python", "-m"),
+            }, f"{command}: nothing here runs or marks it"
 
 
 def test_every_block_is_run_or_says_why_not(capsys):
@@ -189,7 +211,7 @@ def test_every_block_is_run_or_says_why_not(capsys):
         if block.reason:
             reasons[block.reason] += 1
         elif block.language != "python":
-            counts["of commands, checked against the program"] += 1
+            counts["of commands, run"] += 1
         elif re.match(r"# \S+\.py\n", block.text):
             counts["files of an extension, run by its tests"] += 1
         else:

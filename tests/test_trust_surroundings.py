@@ -15,6 +15,8 @@ import test_datasets_load
 from test_datasets_load import CONTENT, get
 
 import sccl
+from sccl.benchmark.app import main as sccl_bench
+from sccl.commands.embed import main as sccl_embed
 from sccl.datasets import DownloadError
 from sccl.datasets.download import _Refused, _SafeRedirects, cache_folder, fetch
 from sccl.storage import Taken, hold
@@ -226,7 +228,7 @@ def test_folders_may_have_any_name(name, model, tmp_path):
     model.train(1, checkpoint_dir=folder / "checkpoints", resume=True, enable_progress_bar=False, accelerator="cpu")
 
 
-def test_a_deleted_working_directory_is_named(model, tmp_path, monkeypatch):
+def test_a_deleted_working_directory_is_named(model, tmp_path, monkeypatch, capsys):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
@@ -234,3 +236,6 @@ def test_a_deleted_working_directory_is_named(model, tmp_path, monkeypatch):
         model.train(1, enable_progress_bar=False, accelerator="cpu")
     model.save(tmp_path / "model")
     assert sccl.SimCLR.load(tmp_path / "model", adata=False).is_trained
+    for command in (sccl_bench, sccl_embed):
+        assert command([]) == 2
+        assert "working directory was deleted" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from sccl.benchmark.plan.options import offer_models
 from sccl.benchmark.plan.run import Run
 from sccl.benchmark.plan.study import Study, check_file, plan
 from sccl.benchmark.run.schedule import run_all
+from sccl.storage import check_working_directory
 
 CONFIG_MODULE = "sccl.benchmark.conf"
 
@@ -49,6 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         _let_hydra_answer(argv)
         return 0
+    try:
+        check_working_directory()
+    except FileNotFoundError as error:
+        print(f"sccl-bench: {error}", file=sys.stderr)
+        return 2
     try:
         study = plan(
             args.overrides,

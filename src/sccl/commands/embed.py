@@ -184,8 +184,10 @@ def _stage(name: str) -> Iterator[None]:
 def _check(data: Path | None, out: Path) -> None:
     """Refuse a file that cannot be read, and a folder that cannot be written to, before libraries are loaded."""
     from sccl.datasets.forms import check_readable
+    from sccl.storage import check_working_directory
 
     try:
+        check_working_directory()
         if data is not None:
             check_readable(data)
         out.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from scvi.train import Trainer
 
 from sccl.inputs import as_count, as_real, check_choice, check_switch
+from sccl.storage import check_working_directory
 from sccl.train.plan import check_optimisation
 from sccl.train.quiet import shows_progress
 
@@ -119,7 +119,7 @@ def check_training(
         If the working directory was deleted.
     """
     _check_names(trainer)
-    _check_directory()
+    check_working_directory()
     if max_epochs is None and max_steps is None:
         max_epochs, max_steps = defaults["max_epochs"], defaults["max_steps"]
     batch_size = defaults["batch_size"] if batch_size is None else batch_size
@@ -171,15 +171,6 @@ def check_representation(adata: AnnData, use_rep: str | None) -> None:
     """Raise a KeyError unless ``use_rep`` is a key of ``obsm``, or None."""
     if use_rep is not None and use_rep not in adata.obsm:
         raise KeyError(f"`use_rep`: {use_rep!r} is not in adata.obsm, which holds {list(adata.obsm)}.")
-
-
-def _check_directory() -> None:
-    try:
-        os.getcwd()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            "The working directory was deleted, and the trainer needs one: go to one that is there, `os.chdir(...)`."
-        ) from error
 
 
 def _check_names(trainer: dict[str, Any]) -> None:
