@@ -9,6 +9,7 @@ import torch
 from scvi import REGISTRY_KEYS
 
 from sccl.augment import Compose
+from sccl.augment.sparse import rows_of
 from sccl.dataloaders import RowReader
 from sccl.inputs import as_count
 from sccl.model.cells import own_cells, read_cells
@@ -80,8 +81,11 @@ class EmbeddingModel(StoredModel):
         parts = []
         for start in range(0, max(cells.size, 1), batch_size):
             csr, rows = reader.read(cells[start : start + batch_size])
-            x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
-            parts.append(self.module.represent(x_ng.to(self.device), **output).cpu().numpy())
+            if self.module.takes_sparse_rows:
+                x_ng: Any = rows_of(csr, rows)
+            else:
+                x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, []).to(self.device)
+            parts.append(self.module.represent(x_ng, **output).cpu().numpy())
         return np.concatenate(parts)
 
     def _expression(self) -> Any:
