@@ -16,10 +16,22 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """One instruction of the fused CPU pass: the row function, see :func:`sccl.augment.row_function`, and its parameters."""
+    """One instruction of the fused CPU pass.
+
+    Attributes
+    ----------
+    function
+        The row function, see :func:`sccl.augment.row_function`.
+    parameters
+        Its parameters.
+    is_sparse
+        Whether a row has no more non-zeros afterwards than before, on average, and none where neither it nor a row that it
+        borrows has one. Where that is so of all instructions, views are kept as sparse rows.
+    """
 
     function: Any
     parameters: tuple[float, ...]
+    is_sparse: bool = False
 
 
 class Augmentation(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from sccl.augment.base import Augmentation, Operation
 from sccl.augment.function import Function
 from sccl.augment.fused import run_fused
 from sccl.augment.plan import Step, draw_steps
+from sccl.augment.sparse import SparseRows, run_sparse
 from sccl.augment.view import apply_step, apply_steps, make_view
 
 if TYPE_CHECKING:
@@ -90,6 +91,12 @@ class Compose:
         """Whether all of it runs in the fused CPU pass, which needs no torch and releases the GIL."""
         return all(augmentation.operation() is not None for augmentation in self.augmentations)
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether a view has no more non-zeros than a cell, on average, so that it pays to keep these alone."""
+        operations = [augmentation.operation() for augmentation in self.augmentations]
+        return all(operation is not None and operation.is_sparse for operation in operations)
+
     def draw(self, cells: np.ndarray, *, pool: np.ndarray, seed: int, epoch: int, view: int) -> list[Step]:
         """Draw one view of the given cells: which of them change, and which rows they borrow.
 
@@ -134,6 +141,30 @@ class Compose:
             out.copy_(apply_step(augmentation, out, partners_png, step))
         run_fused(csr, pending, program, view)
         return out
+
+    def fill_sparse(self, csr: csr_matrix, rows: np.ndarray, steps: Sequence[list[Step]]) -> SparseRows:
+        """Make views whose zeros are left out, if :attr:`is_sparse`; the same as :meth:`fill` makes.
+
+        Parameters
+        ----------
+        csr, rows
+            See :meth:`fill`.
+        steps
+            What :meth:`draw` gave for each view, with partners as rows of ``csr``.
+
+        Returns
+        -------
+        The rows of the first view, then those of the second, and so on.
+        """
+        programs = [
+            [
+                (operation, step)
+                for one, step in zip(self.augmentations, of_view, strict=True)
+                if (operation := one.operation())
+            ]
+            for of_view in steps
+        ]
+        return run_sparse(csr, rows, programs)
 
     def apply(self, x_ng: torch.Tensor, partners: list[torch.Tensor], steps: list[Step]) -> torch.Tensor:
         """Make a view of dense cells on any device, from what :meth:`draw` gave.

@@ -63,7 +63,7 @@ class CrossOver(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(crossover_row, (self.fraction,))
+        return Operation(crossover_row, (self.fraction,), is_sparse=True)
 
 
 @row_function

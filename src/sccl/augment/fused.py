@@ -31,7 +31,18 @@ def run_fused(csr: csr_matrix, rows: np.ndarray | None, program: list[tuple[Oper
     out
         The view, float32, cells × genes; overwritten.
     """
-    n_cells = out.shape[0]
+    _run(
+        np.ascontiguousarray(csr.data, np.float32),
+        np.ascontiguousarray(csr.indices, np.int32),
+        np.ascontiguousarray(csr.indptr, np.int64),
+        np.empty(0, np.int64) if rows is None else rows,
+        *pack(program, out.shape[0]),
+        out,
+    )
+
+
+def pack(program: list[tuple[Operation, Step]], n_cells: int) -> tuple[np.ndarray, ...]:
+    """Return a program as compiled code reads it: functions, parameters, applied, keys and partners, see :func:`run_row`."""
     width = max([1, *(step.partners.shape[0] for _, step in program)])
     partners = np.full((len(program), n_cells, width), -1, np.int64)
     for i, (_, step) in enumerate(program):
@@ -39,18 +50,30 @@ def run_fused(csr: csr_matrix, rows: np.ndarray | None, program: list[tuple[Oper
     parameters = np.zeros((len(program), max([1, *(len(operation.parameters) for operation, _ in program)])))
     for i, (operation, _) in enumerate(program):
         parameters[i, : len(operation.parameters)] = operation.parameters
-    _run(
-        np.ascontiguousarray(csr.data, np.float32),
-        np.ascontiguousarray(csr.indices, np.int32),
-        np.ascontiguousarray(csr.indptr, np.int64),
-        np.empty(0, np.int64) if rows is None else rows,
+    return (
         np.array([address_of(operation.function) for operation, _ in program], np.int64),
         parameters,
         np.array([step.applied for _, step in program], bool).reshape(len(program), n_cells),
         np.array([step.keys for _, step in program], np.uint64).reshape(len(program), n_cells),
         partners,
-        out,
     )
+
+
+@compiled()
+def run_row(x, i, nonzero, functions, parameters, applied, keys, partners, data, indices, indptr, bits, order, other):
+    """Run a program on one row in place.
+
+    ``nonzero`` are the genes that may differ from zero, or empty: any may. Returns whether that is still so.
+    """
+    none, is_known = indices[:0], True
+    for step in range(functions.size):
+        if not applied[step, i]:
+            continue
+        known = nonzero if is_known else none
+        row = Row(keys[step, i], parameters[step], known, partners[step, i], data, indices, indptr, bits, order, other)
+        if not call(functions[step], x, row):
+            is_known = False
+    return is_known
 
 
 @compiled()
@@ -60,16 +83,23 @@ def _run(data, indices, indptr, rows, functions, parameters, applied, keys, part
     order = np.arange(n_genes, dtype=np.int32)
     other = np.empty(n_genes, np.float32)
     for i in range(out.shape[0]):
-        x = out[i]
         nonzero = indices[:0]
         if rows.size:
-            scatter_row(x, rows[i], data, indices, indptr)
+            scatter_row(out[i], rows[i], data, indices, indptr)
             nonzero = indices[indptr[rows[i]] : indptr[rows[i] + 1]]
-        for step in range(functions.size):
-            if not applied[step, i]:
-                continue
-            row = Row(
-                keys[step, i], parameters[step], nonzero, partners[step, i], data, indices, indptr, bits, order, other
-            )
-            if not call(functions[step], x, row):
-                nonzero = indices[:0]
+        run_row(
+            out[i],
+            i,
+            nonzero,
+            functions,
+            parameters,
+            applied,
+            keys,
+            partners,
+            data,
+            indices,
+            indptr,
+            bits,
+            order,
+            other,
+        )

@@ -54,7 +54,7 @@ class Mask(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(mask_row, (self.fraction,))
+        return Operation(mask_row, (self.fraction,), is_sparse=True)
 
 
 @row_function

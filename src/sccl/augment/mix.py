@@ -38,8 +38,12 @@ def as_modes(mode: Mode | Sequence[Mode], *, owner: str = "mix") -> tuple[Mode, 
 
 def mix_operation(alpha: float, draw_alpha: bool, mode: Mode | Sequence[Mode], *, replaces: bool) -> Operation:
     """Return the instruction of the fused pass, see :func:`mix_row`."""
-    chosen = sum(1 << MODES.index(one) for one in set(as_modes(mode)))
-    return Operation(mix_row, (alpha, float(draw_alpha), float(chosen), float(replaces)))
+    modes = set(as_modes(mode))
+    chosen = sum(1 << MODES.index(one) for one in modes)
+    # a value interpolated with a zero is none
+    return Operation(
+        mix_row, (alpha, float(draw_alpha), float(chosen), float(replaces)), is_sparse="interpolate" not in modes
+    )
 
 
 def mix(

@@ -113,7 +113,7 @@ class CrossBatchPositive(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(replace_row, ())
+        return Operation(replace_row, (), is_sparse=True)
 
 
 @row_function

@@ -53,7 +53,7 @@ class InnerSwap(Augmentation):
 
     def operation(self) -> Operation:
         """Return the instruction of the fused pass."""
-        return Operation(swap_row, (self.fraction,))
+        return Operation(swap_row, (self.fraction,), is_sparse=True)
 
 
 def _n_pairs(fraction: float, n_genes: int) -> int:

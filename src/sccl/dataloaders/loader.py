@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from sccl.augment import Compose
+    from sccl.augment.sparse import SparseRows
     from sccl.dataloaders.manager import CellManager
     from sccl.dataloaders.sampling import Sampling
 
@@ -40,6 +41,8 @@ class TwoViewDataLoader(AnnDataLoader):
         Which cells share a minibatch, if they are shuffled.
     seed
         Source of all randomness, together with the epoch.
+    sparse
+        See :class:`TwoViewCollate`.
     **kwargs
         Further arguments of :class:`~torch.utils.data.DataLoader`.
     """
@@ -54,6 +57,7 @@ class TwoViewDataLoader(AnnDataLoader):
         augmentation: Compose,
         sampling: Sampling,
         seed: int = 0,
+        sparse: bool = False,
         **kwargs: Any,
     ) -> None:
         cells = np.arange(adata_manager.adata.n_obs) if indices is None else np.asarray(indices, dtype=np.int64)
@@ -68,9 +72,9 @@ class TwoViewDataLoader(AnnDataLoader):
         )
         super().__init__(adata_manager, indices=cells, sampler=sampler, **kwargs)
         # The base class deep-copies its keyword arguments; a collate function must be set afterwards.
-        self.collate_fn = TwoViewCollate(augmentation)
+        self.collate_fn = TwoViewCollate(augmentation, sparse=sparse)
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor | SparseRows]]:
         """Make the next minibatch while the network learns from this one."""
         batches = super().__iter__()
         if self.num_workers or not self.collate_fn.augmentation.is_fused:

@@ -41,6 +41,8 @@ class TwoViewDataSplitter(DataSplitter):
     ----------
     n_steps
         Number of minibatches after which training ends, if it is to end within an epoch; else None.
+    sparse
+        See :class:`TwoViewCollate`.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class TwoViewDataSplitter(DataSplitter):
 
     data_loader_cls = TwoViewDataLoader
     n_steps: int | None = None
+    sparse: bool = False
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class TwoViewDataSplitter(DataSplitter):
 
     def setup(self, stage: str | None = None) -> None:
         """Split the cells at random."""
+        self.data_loader_kwargs["sparse"] = self.sparse
         order = np.random.default_rng(self._seed).permutation(self.adata_manager.adata.n_obs)
         self.val_idx, self.train_idx, self.test_idx = np.split(order, [self.n_val, self.n_val + self.n_train])
 

@@ -9,6 +9,7 @@ import torch
 from scvi import REGISTRY_KEYS
 
 from sccl.augment import Compose
+from sccl.augment.sparse import rows_of
 from sccl.dataloaders import RowReader
 from sccl.inputs import as_count
 from sccl.inputs.store import CellStore
@@ -85,8 +86,11 @@ class EmbeddingModel(StoredModel):
         embedding = np.empty((0, 0), dtype=np.float32)
         for start in range(0, max(cells.size, 1), batch_size):
             csr, rows = reader.read(cells[start : start + batch_size])
-            x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, [])
-            part = self.module.represent(x_ng.to(self.device), **output).cpu().numpy()
+            if self.module.takes_sparse_rows:
+                x_ng: Any = rows_of(csr, rows)
+            else:
+                x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, []).to(self.device)
+            part = self.module.represent(x_ng, **output).cpu().numpy()
             if not start:
                 embedding = np.empty((cells.size, part.shape[1]), dtype=part.dtype)
             embedding[start : start + rows.size] = part

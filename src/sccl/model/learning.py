@@ -264,6 +264,8 @@ class LearningModel(EmbeddingModel):
         how["max_epochs"] = -(-n_steps // splitter.steps_per_epoch)
         with quiet():
             runner = ContinuedRunner(self, training_plan=plan, data_splitter=splitter, **how, **trainer)
+            # The one place that decides: views stay sparse where they can be, and where what reads them can read that.
+            splitter.sparse = runner.device.type == "cpu" and self.module.takes_sparse_rows
             self.module.train()
             runner()
         if keeper is not None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scvi.module.base import BaseModuleClass
 
+from sccl.augment.sparse import SparseRows
+from sccl.module.encoder import Encoder
 from sccl.module.readout import Readout
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sccl.module.architecture import Architecture, Projections
-    from sccl.module.encoder import Encoder
 
 
 class ContrastiveOutput(NamedTuple):
@@ -50,24 +51,31 @@ class ContrastiveModule(BaseModuleClass):
         self.target = architecture.make_target(encoder)
         self.readout = Readout(encoder.n_latent)
 
-    def forward(self, views_vng: Tensor) -> ContrastiveOutput:
+    @property
+    def takes_sparse_rows(self) -> bool:
+        """Whether it can read cells as sparse rows: if all of its encoders can, and it is on the CPU."""
+        encoders = [self.encoder] if self.target is None else [self.encoder, self.target]
+        return all(isinstance(encoder, Encoder) for encoder in encoders) and self.device.type == "cpu"
+
+    def forward(self, views_vng: Tensor | SparseRows) -> ContrastiveOutput:
         """Encode the two views in one pass per encoder and compare them.
 
         Parameters
         ----------
         views_vng
-            2 × cells × genes.
+            2 × cells × genes; or sparse rows, those of the first view and then those of the second, if it
+            :attr:`takes_sparse_rows`.
         """
-        x_mg = views_vng.flatten(0, 1)
+        x_mg = views_vng if isinstance(views_vng, SparseRows) else views_vng.flatten(0, 1)
         encoders = [self.encoder] if self.target is None else [self.encoder, self.target]
-        h_evnd = [encoder(x_mg).unflatten(0, views_vng.shape[:2]) for encoder in encoders]
+        h_evnd = [encoder(x_mg).unflatten(0, (2, -1)) for encoder in encoders]
         return ContrastiveOutput(h_evnd[0], self.architecture(*chain.from_iterable(h_evnd)))
 
     def update_target(self, *, step: int, n_steps: int) -> None:
         """Adjust the target after an optimiser step; see :meth:`Architecture.update_target`."""
         self.architecture.update_target(self.encoder, self.target, step=step, n_steps=n_steps)
 
-    def represent(self, x_ng: Tensor, *, projection: bool = False, readout: bool = True) -> Tensor:
+    def represent(self, x_ng: Tensor | SparseRows, *, projection: bool = False, readout: bool = True) -> Tensor:
         """Return the embedding of cells × genes; or projections, or the representations that both are made of."""
         h_nd = self.encoder(x_ng)
         if projection:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from sccl.inputs import as_real, check_counts
+from sccl.module.sparse import SparseLinear
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from sccl.augment.sparse import SparseRows
 
 
 class Encoder(nn.Sequential):
@@ -49,12 +52,13 @@ class Encoder(nn.Sequential):
         as_real(dropout_rate, "dropout_rate", "[0, 1)")
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise([n_genes, *widths]):
-            layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU()]
+            linear = nn.Linear if layers else SparseLinear
+            layers += [linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU()]
         super().__init__(
             *layers, nn.Linear([n_genes, *widths][-1], n_latent), nn.BatchNorm1d(n_latent), nn.Dropout(dropout_rate)
         )
         self.n_genes, self.n_latent = n_genes, n_latent
 
-    def forward(self, x_ng: Tensor) -> Tensor:
-        """Return the representations, cells × latent dimensions, of log-expression, cells × genes."""
+    def forward(self, x_ng: Tensor | SparseRows) -> Tensor:
+        """Return the representations, cells × latent dimensions, of log-expression, cells × genes; on the CPU also of sparse rows."""
         return super().forward(x_ng)

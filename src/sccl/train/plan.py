@@ -89,7 +89,7 @@ class ContrastiveTrainingPlan(pl.LightningModule):
         super().optimizer_step(*args, **kwargs)
         self.module.update_target(step=step, n_steps=self.n_steps)
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one minibatch. Nothing is logged here: per-step logging costs a tenth of a step."""
         output = self.module(batch["views"])
         loss = output.projections.loss
@@ -117,10 +117,11 @@ class ContrastiveTrainingPlan(pl.LightningModule):
         self.log("train_loss", train_loss, prog_bar=True)
         self.log_dict(values)
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Log the loss of validation cells, weighted by how many they are."""
-        loss = self.module(batch["views"]).projections.loss
-        self.log("validation_loss", loss, prog_bar=True, on_epoch=True, batch_size=batch["views"].shape[1])
+        output = self.module(batch["views"])
+        n_cells = output.h_vnd.shape[1]
+        self.log("validation_loss", output.projections.loss, prog_bar=True, on_epoch=True, batch_size=n_cells)
 
 
 def check_optimisation(*, lr: float, weight_decay: float, schedule: str, warmup: float) -> None:
