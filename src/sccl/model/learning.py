@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from anndata import AnnData
 from scvi import REGISTRY_KEYS
 
 from sccl import graph
-from sccl.augment import Compose, as_compose
-from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
+from sccl.augment import Compose, ModalityCompose, as_compose
+from sccl.dataloaders import TwoViewDataSplitter, as_sampling
 from sccl.model.cells import own_cells
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
+from sccl.model.neighbors import neighbor_space
 from sccl.model.registration import OUTER_BATCH_KEY
 from sccl.model.resumed import checkpoints_in, describe_training, find_checkpoint
 from sccl.model.training import Training, check_representation, check_training
@@ -61,6 +61,7 @@ class LearningModel(EmbeddingModel):
         *,
         max_steps: int | None = None,
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
+        protein_augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
         sampling: Sampling | str | dict[str, Any] | None = None,
         use_rep: str | None = None,
         batch_size: int | None = None,
@@ -91,14 +92,17 @@ class LearningModel(EmbeddingModel):
             What the two views are: the name of a preset, an augmentation or a composition, a torch function over
             cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"cross_batch"``, if the
             model's documentation names no other. Where it takes positives from other batches, they determine the readout.
+        protein_augmentation
+            What proteins are changed by in place of that part of ``augmentation`` that borrows from no other cell. None: that
+            part, too. What borrows is for both: a cell's partners are the same.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
             object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_shared": 0.3}}``, if the model's
             documentation names no other: with minibatches of one experimental batch, contrasts cannot use the batch effect,
             and populations of one batch alone are contrasted with other batches, too.
         use_rep
-            Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
-            principal components.
+            Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: principal
+            components, see :func:`sccl.model.neighbors.neighbor_space`.
         batch_size
             Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
         lr
@@ -167,26 +171,16 @@ class LearningModel(EmbeddingModel):
         )
         own_cells(self)
         with checkpoints_in(checkpoint_dir, resume=resume) as folder, undone_if_it_fails(self):
-            views, minibatches, batch = self._bind(augmentation, sampling, use_rep)
+            views, minibatches, batch = self._bind(augmentation, sampling, use_rep, protein_augmentation)
             n_epochs = asked.n_epochs(self._split(asked, views, minibatches, seed=0).steps_per_epoch)
-            described = describe_training(
-                self, asked, n_epochs=n_epochs, augmentation=views, sampling=minibatches, use_rep=use_rep
-            )
+            how: dict[str, Any] = {"augmentation": views, "sampling": minibatches, "use_rep": use_rep}
+            described = describe_training(self, asked, n_epochs=n_epochs, **how)
             checkpoint, seed = find_checkpoint(folder, described)
             described["seed"] = int(torch.randint(2**31, ())) if seed is None else seed
             splitter = self._split(asked, views, minibatches, seed=described["seed"])
             keeper = None if folder is None else KeepCheckpoint(folder, described)
-            trainer = self._fit(
-                asked,
-                splitter,
-                views,
-                minibatches,
-                n_epochs=n_epochs,
-                keeper=keeper,
-                ckpt_path=checkpoint,
-                accelerator=accelerator,
-                devices=devices,
-            )
+            where: dict[str, Any] = {"ckpt_path": checkpoint, "accelerator": accelerator, "devices": devices}
+            trainer = self._fit(asked, splitter, views, minibatches, n_epochs=n_epochs, keeper=keeper, **where)
             if trainer.is_interrupted and not trainer.global_step:
                 raise KeyboardInterrupt(
                     "Training was interrupted before its first step: the model is what it was before."
@@ -206,16 +200,24 @@ class LearningModel(EmbeddingModel):
         """Where the batches are registered that pairs are looked for across."""
         return OUTER_BATCH_KEY if OUTER_BATCH_KEY in self.adata_manager.data_registry else REGISTRY_KEYS.BATCH_KEY
 
-    def _bind(self, augmentation: Any, sampling: Any, use_rep: str | None) -> tuple[Compose, Sampling, np.ndarray]:
+    def _bind(
+        self, augmentation: Any, sampling: Any, use_rep: str | None, protein_augmentation: Any = None
+    ) -> tuple[Compose, Sampling, np.ndarray]:
         """Return views and minibatches that know their neighbours, and the batches that pairs are looked for across."""
         check_representation(self.adata, use_rep)
         views = as_compose(self._augmentation if augmentation is None else augmentation)
+        if self.adata_manager.proteins is not None:
+            views = ModalityCompose(views, None if protein_augmentation is None else as_compose(protein_augmentation))
+        elif protein_augmentation is not None:
+            raise ValueError(
+                "`protein_augmentation`: the model reads RNA alone; register proteins, `protein_obsm_key=...`."
+            )
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
         inner, batch = (
             self.adata_manager.get_from_registry(key).ravel() for key in (REGISTRY_KEYS.BATCH_KEY, self._outer_key)
         )
         if views.needs_neighbors or minibatches.needs_neighbors:
-            space = graph.CellSpace(self._neighbor_space(use_rep), batch, inner)
+            space = graph.CellSpace(neighbor_space(self, use_rep), batch, inner)
             views, minibatches = views.bind(space), minibatches.bind(space)
         return views, minibatches, batch
 
@@ -252,7 +254,7 @@ class LearningModel(EmbeddingModel):
         trainer = dict(asked.trainer)
         trainer["plugins"] = [*(trainer.get("plugins") or []), SafeCheckpointIO()]
         if views.refresh_every or minibatches.refresh_every:
-            embed = partial(self._embed, RowReader(self._expression()), np.arange(self.adata.n_obs))
+            embed = partial(self._embed, self._own_reader(), np.arange(self.adata.n_obs))
             trainer["callbacks"] = [*trainer["callbacks"], RefreshNeighbors(embed)]
         if keeper is not None:
             trainer["callbacks"] = [*trainer["callbacks"], keeper]
@@ -268,7 +270,7 @@ class LearningModel(EmbeddingModel):
 
     def _judge(self, views: Compose, batch: np.ndarray, cells: np.ndarray, *, lr: float) -> None:
         """Look at what came out, as the user will."""
-        reader, cells = RowReader(self._expression()), sample_cells(cells)
+        reader, cells = self._own_reader(), sample_cells(cells)
         judge_embedding(self._embed(reader, cells, readout=False), lr=lr)
         is_one_batch_of_several = np.unique(batch).size == 1 < self.summary_stats.n_batch  # new cells, of a reference
         if views.n_pairs is not None and not is_one_batch_of_several:
@@ -289,12 +291,5 @@ class LearningModel(EmbeddingModel):
             drawn = torch.randperm(len(pairs))[:MAX_PAIRS]
             pairs = pairs[np.sort(drawn.numpy())]
         if len(pairs):
-            h_nd = self._embed(RowReader(self._expression()), cells)
+            h_nd = self._embed(self._own_reader(), cells)
             self.module.readout.fit(h_nd, np.searchsorted(cells, pairs))
-
-    def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
-        if use_rep is not None:
-            return graph.representation(self.adata, use_rep=use_rep)
-        csr, _ = RowReader(self._expression()).read(np.arange(self.adata.n_obs))
-        # one cell, or one gene, has no components
-        return graph.representation(AnnData(csr)) if min(csr.shape) > 1 else csr.toarray()

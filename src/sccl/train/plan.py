@@ -120,7 +120,7 @@ class ContrastiveTrainingPlan(pl.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log the loss of validation cells, weighted by how many they are."""
         loss = self.module(batch["views"]).projections.loss
-        self.log("validation_loss", loss, prog_bar=True, on_epoch=True, batch_size=batch["views"].shape[1])
+        self.log("validation_loss", loss, prog_bar=True, on_epoch=True, batch_size=len(batch["cells"]))
 
 
 def check_optimisation(*, lr: float, weight_decay: float, schedule: str, warmup: float) -> None:
