@@ -141,6 +141,7 @@ LOG_DOORS = (
 #: Public functions and methods that take an AnnData, and the door that stands for each.
 COVERED = {
     "sccl.pp.preprocess": through_preprocess,
+    "sccl.pp.normalize_protein": through_preprocess,  # what its own input may be is in test_multimodal.py
     "sccl.model.CLModel.setup_anndata": through_setup,
     "sccl.model.CLModel.__init__": through_train,
     "sccl.model.CLModel.get_latent_representation": through_embedding,
@@ -149,6 +150,7 @@ COVERED = {
     "sccl.model.CLModel.load_query_data": through_load_query_data,
     "sccl.model.CLModel.prepare_query_anndata": through_prepare_query,
     "sccl.mapping.transfer_labels": through_reference,
+    "sccl.mapping.predict_modality": through_reference,  # reads cells with the same functions
     "sccl.graph.representation": through_representation,
 }
 

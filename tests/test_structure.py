@@ -30,7 +30,17 @@ ROOMS = [
 #: The same within a room that has rooms of its own; its other files come above these.
 INNER_ROOMS = {
     "benchmark": ["report", "run", "plan", "methods", "scores", "data"],
-    "mapping": ["transfer", "space", "novelty", "whitening", "votes"],
+    "mapping": [
+        "transfer",
+        "modality",
+        "agreement",
+        "measured",
+        "predictive",
+        "space",
+        "novelty",
+        "whitening",
+        "votes",
+    ],
 }
 
 
@@ -97,7 +107,7 @@ def test_models_and_their_options_as_read_from_the_source_are_those_of_the_class
     import sccl
     from sccl.catalogue import models
 
-    workflow = {"adata", "registry", "n_hidden", "n_latent", "dropout_rate"}
+    workflow = {"adata", "registry", "n_hidden", "n_latent", "dropout_rate", "integrate"}
     for name, hyper_parameters in models().items():
         shown = signature(getattr(sccl, name)).parameters
         assert {key: value.default for key, value in shown.items() if key not in workflow} == hyper_parameters

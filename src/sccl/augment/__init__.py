@@ -8,6 +8,7 @@ from sccl.augment.crossover import CrossOver
 from sccl.augment.datasets import CellsDataset, TwoViewDataset, load_data
 from sccl.augment.mask import Mask
 from sccl.augment.mnn import MNN
+from sccl.augment.modalities import ModalityCompose
 from sccl.augment.noise import GaussianNoise
 from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.presets import preset
@@ -25,6 +26,7 @@ __all__ = [
     "GaussianNoise",
     "InnerSwap",
     "Mask",
+    "ModalityCompose",
     "Operation",
     "Row",
     "TwoViewDataset",

@@ -14,6 +14,7 @@ from sccl.dataloaders.rows import CellDataset
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
     from sccl.inputs.fingerprint import Registered
 
@@ -28,9 +29,12 @@ class CellManager(AnnDataManager):
     ----------
     registered
         What the expression was like when it was registered.
+    proteins
+        Proteins of the cells as they were registered, float32; None: there are none.
     """
 
     registered: Registered
+    proteins: csr_matrix | None = None
     _adata: ref[AnnData] | None = None
     _codes: dict[str, np.ndarray]
 
@@ -66,6 +70,7 @@ class CellManager(AnnDataManager):
         return CellDataset(
             self.get_from_registry(REGISTRY_KEYS.X_KEY),
             self.get_from_registry(REGISTRY_KEYS.BATCH_KEY),
+            self.proteins,
         )
 
     def __getstate__(self) -> dict[str, Any]:

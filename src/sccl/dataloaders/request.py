@@ -65,9 +65,12 @@ class CellBatch(NamedTuple):
         Codes of the cells' experimental batches, int64, shape ``(n_cells,)``.
     csr
         Float32 matrix that holds the rows.
+    proteins
+        The request with rows counted in a matrix of proteins, and that matrix; None: there are no proteins.
     """
 
     request: Request
     cells: np.ndarray
     batch: np.ndarray
     csr: csr_matrix
+    proteins: tuple[csr_matrix, Request] | None = None

@@ -48,11 +48,14 @@ class CellDataset(Dataset):
         Expression, cells × genes: dense, sparse, or a backed AnnData's ``X``.
     batch
         Codes of the experimental batches, shape ``(n_cells,)``.
+    proteins
+        Proteins of the same cells, cells × proteins; None: there are none.
     """
 
-    def __init__(self, x: Any, batch: ArrayLike) -> None:
+    def __init__(self, x: Any, batch: ArrayLike, proteins: csr_matrix | None = None) -> None:
         self._reader = RowReader(x)
         self._batch = np.asarray(batch, dtype=np.int64).ravel()
+        self._proteins = None if proteins is None else RowReader(proteins)
 
     def __len__(self) -> int:
         return self._reader.shape[0]
@@ -60,4 +63,5 @@ class CellDataset(Dataset):
     def __getitem__(self, request: Request) -> CellBatch:
         """Read a batch and all the rows that it borrows, at once."""
         csr, local = request.read(self._reader)
-        return CellBatch(local, request.cells, self._batch[request.cells], csr)
+        proteins = None if self._proteins is None else request.read(self._proteins)
+        return CellBatch(local, request.cells, self._batch[request.cells], csr, proteins)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sccl.datasets.proteins import draw_proteins
+
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
@@ -34,6 +36,7 @@ def simulate(
     library_spread: float = 0.4,
     dispersion: float = 0.5,
     trajectory: bool = False,
+    n_proteins: int = 0,
     seed: int = 0,
 ) -> AnnData:
     r"""Simulate single-cell counts of several cell types measured in several batches.
@@ -84,6 +87,9 @@ def simulate(
     trajectory
         Let cells lie on a path through the types, in their order, rather than on the types themselves: the log mean
         expression of a cell is interpolated between those of two types, and its type is the nearer one.
+    n_proteins
+        Number of surface proteins, ≥ 0, whose counts are in ``obsm["protein"]``. A type bears a quarter of them, over a
+        background; batches act on them with `batch_strength`, too.
     seed
         Seed, ≥ 0. The same arguments always give the same data.
 
@@ -121,6 +127,7 @@ def simulate(
         _check_integer(name, count, least=1)
     _check_integer("n_cells", n_cells, least=max(n_batches, n_types), why=" (every batch and every type needs a cell)")
     _check_integer("seed", seed, least=0)
+    _check_integer("n_proteins", n_proteins, least=0)
     for name, value in (
         ("type_strength", type_strength),
         ("batch_strength", batch_strength),
@@ -165,6 +172,9 @@ def simulate(
         obs["pseudotime"] = position_n / max(n_types - 1, 1)
     adata = AnnData(sparse.vstack(parts, format="csr"), obs=obs)
     adata.var_names = _names("gene", n_genes)
+    if n_proteins:
+        drawn = draw_proteins(batch_n, type_n, n_proteins=n_proteins, batch_strength=batch_strength, seed=seed)
+        adata.obsm["protein"] = pd.DataFrame(drawn, index=obs.index, columns=_names("protein", n_proteins))
     return adata
 
 

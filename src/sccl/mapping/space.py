@@ -55,7 +55,7 @@ def voting_space(
     """
     _, codes = np.unique(codes, return_inverse=True)
     spaces = [_scaled(z_ref, z_query, codes)]
-    axes_dg, mean_g = _principal_axes(x_ref[sample], seed)
+    axes_dg, mean_g = principal_axes(x_ref[sample], seed)
     if len(axes_dg):
         p_ref, p_query = (np.asarray(x @ axes_dg.T) - axes_dg @ mean_g for x in (x_ref, x_query))
         spaces.append(_scaled(p_ref, p_query, codes))
@@ -72,7 +72,7 @@ def _scaled(ref: np.ndarray, query: np.ndarray, codes: np.ndarray) -> tuple[np.n
     return (white_ref / size).astype(np.float32), (white_query / size).astype(np.float32)
 
 
-def _principal_axes(x: csr_matrix, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def principal_axes(x: csr_matrix, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the axes and the mean; no axes where cells do not differ or there are fewer than two cells or genes."""
     from sklearn.decomposition import PCA
 

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import diags_array
 
 from sccl import graph
-from sccl.dataloaders import RowReader
-from sccl.inputs import as_count, as_text, check_anndata, check_choice, find_batches, find_column
-from sccl.inputs.csr import as_csr
+from sccl.inputs import as_count, as_text, check_choice, find_batches, find_column
+from sccl.mapping.measured import Compared, compare, joined, read_measured
 from sccl.mapping.novelty.detection import is_unknown, sample_reference
 from sccl.mapping.space import voting_space
 from sccl.mapping.votes import vote
-from sccl.model.cells import read_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from sccl.model import CLModel
+    from sccl.model.cells import Modality
 
 UNKNOWN = "unknown"
 
@@ -36,6 +34,7 @@ def transfer_labels(
     *,
     query_model: CLModel | None = None,
     min_overlap: float = 0.5,
+    modality: Modality | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Give new cells the labels of a reference, or none where the reference has nothing like them.
@@ -48,7 +47,8 @@ def transfer_labels(
     differ from it more than around it (:func:`sccl.mapping.novelty.reciprocity.reciprocity`). Both are calibrated on the reference:
     each of its batches in turn is mapped to the others, and few of its cells must be unknown. Then cells of the query that are
     alike are called alike (:func:`sccl.mapping.novelty.classification_em.classification_em`). Cells without any expression are unknown. A low confidence alone makes no cell unknown: new types often
-    lie deep in the territory of one label.
+    lie deep in the territory of one label. If the model reads proteins, cells are compared by what was measured of them: those that
+    lack a modality with the reference as if it lacked it, too, and by themselves.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def transfer_labels(
     reference
         Labelled cells with all genes of the model; usually those it was trained on, with their batches.
     query
-        New cells, see :meth:`sccl.CLModel.map_query`. Gets two columns in ``obs``, nothing else is changed.
+        New cells, see :meth:`sccl.CLModel.map_query`. Gets two columns in ``obs``, nothing else is changed. Both may be MuData.
     labels_key
         Column of ``reference.obs`` with the labels.
     k
@@ -67,7 +67,9 @@ def transfer_labels(
     query_model
         The model that embeds the query, if one was fine-tuned on it (:meth:`sccl.CLModel.load_query_data`).
     min_overlap
-        Fraction of the model's genes that the query must have, in ``[0, 1]``.
+        Fraction of the model's genes, and of its proteins, that the query must have, in ``[0, 1]``.
+    modality
+        ``"rna"`` or ``"protein"``: compare cells as if nothing else had been measured. None: by all that was.
     seed
         Of what is random: which 10 000 cells of a larger reference or query are compared to find what is unknown, and
         the approximate neighbours of very large data.
@@ -117,8 +119,7 @@ def transfer_labels(
     >>> shares = sccl.mapping.transfer_labels(model, reference, query, "cell_type")
     >>> query.obs["cell_type_predicted"].value_counts()
     """
-    check_anndata(reference, "reference")
-    check_anndata(query, "query")
+    annotated, reference, query = query, joined(model, reference, "reference"), joined(model, query, "query")
     labels, codes = _labels(reference, labels_key)
     k = as_count(k, "k")
     check_choice(metric, "metric", ("cosine", "euclidean"))
@@ -127,34 +128,53 @@ def transfer_labels(
     for name, cells in (("reference", reference), ("query", query)):
         if not cells.n_obs:
             raise ValueError(f"`{name}` has no cells.")
-    x_query, measured = read_cells(model, query, min_overlap=min_overlap, what="query")
-    x_ref, _ = read_cells(model, reference, what="reference")
+    of_query = read_measured(model, query, min_overlap=min_overlap, modality=modality, what="query")
+    of_ref = read_measured(model, reference, min_overlap=None, modality=modality, what="reference")
     batch = _batches(model, reference)
-    # As if the genes that the query lacks had not been measured in the reference, either.
-    x_ref = as_csr(x_ref) if measured.all() else as_csr(x_ref) @ diags_array(measured.astype(np.float32))
-    x_query = as_csr(x_query)
-    # The readout knows the reference's batches: it would make the query's distances look large beside theirs.
-    z_ref, z_query = (
-        embedding_model._embed(RowReader(x), np.arange(x.shape[0]), readout=False)
-        for embedding_model, x in ((model, x_ref), (query_model or model, x_query))
-    )
-    if not measured.all():
-        x_ref, x_query = x_ref[:, measured], x_query[:, measured]
-    rng = np.random.default_rng(seed)
-    sample = sample_reference(codes, rng)
+    embedding_models = (model, query_model or model)
 
-    s_ref, s_query = voting_space(z_ref, z_query, x_ref, x_query, codes, sample, seed=seed)
-    indices, _ = graph.knn(s_ref, k=min(k, len(s_ref)), query=s_query, metric=metric, seed=seed)
-    shares, winners = vote(indices, codes, len(labels))
-    unknown = is_unknown(z_ref[sample], z_query, x_ref[sample], x_query, codes[sample], batch[sample], winners, rng)
-
-    unknown |= x_query.getnnz(axis=1) == 0  # there is nothing that could be known
+    shares = np.zeros((query.n_obs, len(labels)), dtype=np.float32)
+    winners, unknown = np.zeros(query.n_obs, dtype=int), np.zeros(query.n_obs, dtype=bool)
+    for part in compare(of_ref, of_query):
+        # The readout knows the reference's batches: it would make the query's distances look large beside theirs.
+        z_ref, z_query = (
+            one._embed(reader, np.arange(x.shape[0]), readout=False)
+            for one, reader, x in zip(embedding_models, part.readers, (part.x_ref, part.x_query), strict=True)
+        )
+        own, own_codes = np.unique(codes[part.rows_ref], return_inverse=True)
+        found = _nearest_labels(part, z_ref, z_query, own_codes, batch[part.rows_ref], k=k, metric=metric, seed=seed)
+        shares[np.ix_(part.rows_query, own)], nearest, unknown[part.rows_query] = found
+        winners[part.rows_query] = own[nearest]
 
     predicted = pd.Categorical(np.where(unknown, UNKNOWN, labels[winners]), categories=[*labels, UNKNOWN])
-    query.obs[f"{labels_key}_predicted"] = predicted
+    annotated.obs[f"{labels_key}_predicted"] = predicted
     confidence = shares[np.arange(len(shares)), winners]
-    query.obs[f"{labels_key}_confidence"] = np.where(unknown, np.float32(np.nan), confidence)
+    annotated.obs[f"{labels_key}_confidence"] = np.where(unknown, np.float32(np.nan), confidence)
     return pd.DataFrame(shares, index=query.obs_names, columns=labels)
+
+
+def _nearest_labels(
+    part: Compared,
+    z_ref: np.ndarray,
+    z_query: np.ndarray,
+    codes: np.ndarray,
+    batch: np.ndarray,
+    *,
+    k: int,
+    metric: Literal["cosine", "euclidean"],
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the shares of the labels, the label with most votes, and which query cells are unknown."""
+    rng = np.random.default_rng(seed)
+    sample = sample_reference(codes, rng)
+    s_ref, s_query = voting_space(z_ref, z_query, part.x_ref, part.x_query, codes, sample, seed=seed)
+    indices, _ = graph.knn(s_ref, k=min(k, len(s_ref)), query=s_query, metric=metric, seed=seed)
+    shares, winners = vote(indices, codes, codes.max() + 1)
+    unknown = is_unknown(
+        z_ref[sample], z_query, part.x_ref[sample], part.x_query, codes[sample], batch[sample], winners, rng
+    )
+    unknown |= part.x_query.getnnz(axis=1) == 0  # there is nothing that could be known
+    return shares, winners, unknown
 
 
 def _labels(reference: AnnData, labels_key: str) -> tuple[np.ndarray, np.ndarray]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from scvi import REGISTRY_KEYS
 
+from sccl.dataloaders import RowReader
+from sccl.dataloaders.modalities import ModalityReader
 from sccl.inputs.anndata import check_anndata, record_of
 from sccl.inputs.expression import check_expression, matrix_of, name_of
 from sccl.inputs.fingerprint import is_unchanged
 from sccl.model.genes import align_genes, fill_genes
+from sccl.model.joined import as_anndata
 from sccl.model.likeness import check_cells, check_likeness, describe
+from sccl.model.modalities import check_modality, n_without_any, read_modalities
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from sccl.model.registration import RegisteredModel
+
+Modality = Literal["rna", "protein"]
 
 
 def own_cells(model: RegisteredModel) -> Any:
@@ -47,8 +54,55 @@ def own_cells(model: RegisteredModel) -> Any:
     return x
 
 
+def read_inputs(
+    model: RegisteredModel,
+    adata: Any,
+    *,
+    modality: Modality | None = None,
+    min_overlap: float | None = None,
+    what: str = "adata",
+) -> RowReader:
+    """Return cells for a model to be embedded; see :func:`read_cells`.
+
+    Parameters
+    ----------
+    model, min_overlap, what
+        See :func:`read_cells`.
+    adata
+        Cells, AnnData or MuData; the model's own if None.
+    modality
+        What is read of them; None: all.
+
+    Raises
+    ------
+    TypeError, KeyError, ValueError
+        See :func:`read_cells`; and if the model reads no such modality.
+    """
+    check_modality(model.registry, modality)
+    if adata is None:
+        x, proteins = own_cells(model), model.adata_manager.proteins
+    else:
+        adata = as_anndata(adata, model.registry, model.mudata_, own=model.adata, what=what)
+        is_own = adata is model.adata and _is_own(model)
+        proteins = (
+            model.adata_manager.proteins
+            if is_own
+            else read_modalities(model.registry, adata, what=what, min_overlap=min_overlap, modality=modality)
+        )
+        if modality == "protein" or (not adata.n_vars and proteins is not None):
+            x = csr_matrix((adata.n_obs, len(model.get_var_names())), dtype=np.float32)
+        else:
+            x, _ = read_cells(model, adata, min_overlap=min_overlap, what=what, proteins=proteins)
+    return RowReader(x) if proteins is None else ModalityReader(x, proteins, modality)
+
+
 def read_cells(
-    model: RegisteredModel, adata: AnnData, *, min_overlap: float | None = None, what: str = "adata"
+    model: RegisteredModel,
+    adata: AnnData,
+    *,
+    min_overlap: float | None = None,
+    what: str = "adata",
+    proteins: csr_matrix | None = None,
 ) -> tuple[Any, np.ndarray]:
     """Return the expression of cells with the genes of a model, after it was found to be what the model reads.
 
@@ -62,6 +116,8 @@ def read_cells(
         Fraction of the model's genes that must be there, in ``[0, 1]``; the others are zeros. None: all must be.
     what
         What messages call ``adata``.
+    proteins
+        Proteins of the same cells, if the model reads them: cells that have some may be without expression.
 
     Returns
     -------
@@ -94,6 +150,8 @@ def read_cells(
     check_cells(x, aligned, name=name, what=what)
     # the record is of X, and of all genes: it is that of the cells as they came
     new = describe(x, record_of(adata) if layer is None else None)
+    if proteins is not None:
+        new["n_empty"] = n_without_any(x, proteins)
     check_likeness(new, model.input_, measured=measured, name=name)
     return x, measured
 

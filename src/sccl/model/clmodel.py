@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from scvi.data._constants import _MODEL_NAME_KEY
 
 from sccl import module
-from sccl.inputs import check_anndata
+from sccl.dataloaders.modalities import PROTEIN, RNA
+from sccl.inputs import check_anndata, check_choice
+from sccl.inputs.mudata import is_mudata
+from sccl.model.joined import registered_for
+from sccl.model.modalities import protein_names
 from sccl.model.query import ReferenceModel
 from sccl.model.signature import check_hyperparameters, show_signature
 
@@ -29,7 +34,7 @@ class CLModel(ReferenceModel):
     Parameters
     ----------
     adata
-        Log-expression, registered with :meth:`setup_anndata`.
+        Log-expression, registered with :meth:`setup_anndata`; or a MuData, with :meth:`setup_mudata`.
     registry
         What was registered, in place of ``adata``: how :meth:`load` builds a model without its cells.
     n_hidden
@@ -38,6 +43,9 @@ class CLModel(ReferenceModel):
         Width of the embedding.
     dropout_rate
         Dropout on the embedding while training, in ``[0, 1)``.
+    integrate
+        How RNA and proteins become one representation, if proteins were registered: ``"add"``, ``"mean"``, ``"concat"`` (which is
+        twice ``n_latent`` wide) or ``"clip"``, see :class:`sccl.module.MultimodalModule`.
     **architecture_kwargs
         Hyper-parameters of the architecture, see :class:`sccl.SimCLR`.
 
@@ -87,8 +95,11 @@ class CLModel(ReferenceModel):
         n_hidden: int | Sequence[int] = 128,
         n_latent: int = 64,
         dropout_rate: float = 0.0,
+        integrate: module.Integrate = "add",
         **architecture_kwargs: Any,
     ) -> None:
+        if is_mudata(adata):
+            adata, self.mudata_ = registered_for(adata)
         if adata is not None:
             check_anndata(adata)
         super().__init__(adata, registry)
@@ -96,20 +107,30 @@ class CLModel(ReferenceModel):
         self.registry_: dict[str, Any] = {**self.registry_, _MODEL_NAME_KEY: type(self).__name__}
         check_hyperparameters(type(self), architecture_kwargs)
         architecture_kwargs = {**self._architecture_defaults, **architecture_kwargs}
-        self.module = module.ContrastiveModule(
-            module.Encoder(self.summary_stats.n_vars, n_hidden=n_hidden, n_latent=n_latent, dropout_rate=dropout_rate),
-            self._architecture_cls(n_latent, **architecture_kwargs),
-        )
+        check_choice(integrate, "integrate", get_args(module.Integrate))
+        encoder = partial(module.Encoder, n_hidden=n_hidden, n_latent=n_latent, dropout_rate=dropout_rate)
+        architecture = partial(self._architecture_cls, **architecture_kwargs)
+        proteins = protein_names(self.registry_)
+        if proteins is None:
+            self.module = module.ContrastiveModule(encoder(self.summary_stats.n_vars), architecture(n_latent))
+        else:
+            encoders = {RNA: encoder(self.summary_stats.n_vars), PROTEIN: encoder(len(proteins))}
+            self.module = module.MultimodalModule(encoders, architecture, integrate=integrate)
         self.init_params_ = self._get_init_params(locals())
-        self._description = {"n_hidden": n_hidden, "n_latent": n_latent, **architecture_kwargs}
+        both = {} if proteins is None else {"integrate": integrate}
+        self._description = {"n_hidden": n_hidden, "n_latent": n_latent, **both, **architecture_kwargs}
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{name}={value!r}" for name, value in self._description.items())
         stats = self.summary_stats
         return (
             f"{type(self).__name__}({parameters}), {'trained' if self.is_trained else 'not trained'}: "
-            f"{stats.n_cells} cells × {stats.n_vars} genes, {stats.n_batch} batches"
+            f"{stats.n_cells} cells × {stats.n_vars} genes{self._proteins()}, {stats.n_batch} batches"
         )
+
+    def _proteins(self) -> str:
+        names = protein_names(self.registry_)
+        return "" if names is None else f" and {len(names)} proteins"
 
 
 show_signature(CLModel)

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from scvi import REGISTRY_KEYS
 
-from sccl.augment import Compose
-from sccl.augment.sparse import rows_of
-from sccl.dataloaders import RowReader
+from sccl.dataloaders.modalities import ModalityReader, as_inputs
+from sccl.dataloaders.rows import RowReader
 from sccl.inputs import as_count
 from sccl.inputs.store import CellStore
-from sccl.model.cells import own_cells, read_cells
+from sccl.model.cells import Modality, read_inputs
 from sccl.model.checks import as_row_numbers
 from sccl.model.store_embedding import embed_store
 from sccl.model.stored import StoredModel
@@ -35,6 +34,7 @@ class EmbeddingModel(StoredModel):
         *,
         projection: bool = False,
         readout: bool = True,
+        modality: Modality | None = None,
     ) -> np.ndarray:
         """Return the embedding of cells. It does not depend on which other cells are embedded.
 
@@ -54,17 +54,20 @@ class EmbeddingModel(StoredModel):
             Scale the axes by how well cells agree on them with their positives of other batches, see
             :class:`sccl.module.Readout`; the last ones may be zero for all cells. False: return the encoder's output; the same
             where training knew no such positives.
+        modality
+            ``"rna"`` or ``"protein"``: embed the cells as if nothing else had been measured, in the same space. None: by all
+            that was measured of each cell.
 
         Returns
         -------
-        float32, shape ``(n_cells, n_latent)``.
+        float32, shape ``(n_cells, n_latent)``; twice as wide for RNA and proteins with ``integrate="concat"``.
 
         Raises
         ------
         RuntimeError
             If the model was not trained.
         ValueError
-            If genes are missing; if values cannot be log-expression, or were preprocessed differently from those that the
+            If genes are missing; if there is no such modality; if values cannot be log-expression, or were preprocessed differently from those that the
             model was trained on; if the model's own cells were changed since they were registered; or if there are none.
         IndexError
             If an index lies outside of the data.
@@ -73,7 +76,7 @@ class EmbeddingModel(StoredModel):
         if isinstance(adata, CellStore):
             cells = as_row_numbers(indices, adata.n_obs)
             return embed_store(self, adata, cells, batch_size=batch_size, projection=projection, readout=readout)
-        reader = RowReader(own_cells(self) if adata is None else read_cells(self, adata)[0])
+        reader = read_inputs(self, adata, modality=modality)
         cells = as_row_numbers(indices, reader.shape[0])
         return self._embed(reader, cells, batch_size=batch_size, projection=projection, readout=readout)
 
@@ -85,16 +88,20 @@ class EmbeddingModel(StoredModel):
         self.module.eval()
         embedding = np.empty((0, 0), dtype=np.float32)
         for start in range(0, max(cells.size, 1), batch_size):
-            csr, rows = reader.read(cells[start : start + batch_size])
-            if self.module.takes_sparse_rows:
-                x_ng: Any = rows_of(csr, rows)
-            else:
-                x_ng = Compose([]).fill(torch.empty(rows.size, reader.shape[1]), csr, rows, []).to(self.device)
-            part = self.module.represent(x_ng, **output).cpu().numpy()
+            x = as_inputs(reader, cells[start : start + batch_size], sparse=self.module.takes_sparse_rows)
+            if isinstance(x, torch.Tensor):
+                x = x.to(self.device)
+            elif isinstance(x, dict):
+                x = {name: x_ng.to(self.device) for name, x_ng in x.items()}
+            part = self.module.represent(x, **output).cpu().numpy()
             if not start:
                 embedding = np.empty((cells.size, part.shape[1]), dtype=part.dtype)
-            embedding[start : start + rows.size] = part
+            embedding[start : start + len(part)] = part
         return embedding
 
     def _expression(self) -> Any:
         return self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+
+    def _own_reader(self) -> RowReader:
+        proteins = self.adata_manager.proteins
+        return RowReader(self._expression()) if proteins is None else ModalityReader(self._expression(), proteins)

@@ -11,11 +11,11 @@ import torch
 from scvi import REGISTRY_KEYS
 
 from sccl import graph
-from sccl.augment import Compose, as_compose
-from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
-from sccl.inputs.blocks import as_dense
+from sccl.augment import Compose, ModalityCompose, as_compose
+from sccl.dataloaders import TwoViewDataSplitter, as_sampling
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
+from sccl.model.neighbors import neighbor_space
 from sccl.model.registration import OUTER_BATCH_KEY
 from sccl.model.resumed import check_same_training, checkpoints_in, describe_training, find_checkpoint
 from sccl.model.to_train import cells_to_train
@@ -60,6 +60,7 @@ class LearningModel(EmbeddingModel):
         datamodule: CellStore | str | Path | None = None,
         max_steps: int | None = None,
         augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
+        protein_augmentation: Compose | Augmentation | str | dict[str, Any] | None = None,
         sampling: Sampling | str | dict[str, Any] | None = None,
         use_rep: str | None = None,
         batch_size: int | None = None,
@@ -93,14 +94,17 @@ class LearningModel(EmbeddingModel):
             What the two views are: the name of a preset, an augmentation or a composition, a torch function over
             cells × genes, or a mapping (see :func:`sccl.augment.from_config`). None: ``"cross_batch"``, if the
             model's documentation names no other. Where it takes positives from other batches, they determine the readout.
+        protein_augmentation
+            What proteins are changed by in place of that part of ``augmentation`` that borrows from no other cell. None: that
+            part, too. What borrows is for both: a cell's partners are the same.
         sampling
             Which cells share a minibatch: ``"uniform"``, ``"batch"``, ``"neighbor"``, ``"batch+neighbor"``, a mapping or an
             object (see :func:`sccl.dataloaders.as_sampling`). None: ``{"batch": {"min_shared": 0.3}}``, if the model's
             documentation names no other: with minibatches of one experimental batch, contrasts cannot use the batch effect,
             and populations of one batch alone are contrasted with other batches, too.
         use_rep
-            Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: 50
-            principal components.
+            Key of ``obsm`` with the space in which augmentation and sampling look for neighbours, if they do. None: principal
+            components, see :func:`sccl.model.neighbors.neighbor_space`.
         batch_size
             Size that minibatches do not exceed, at least 2. None: 256, if the model's documentation names no other.
         lr
@@ -169,7 +173,9 @@ class LearningModel(EmbeddingModel):
         with checkpoints_in(checkpoint_dir, resume=resume) as folder, undone_if_it_fails(self):
             checkpoint, before = find_checkpoint(folder)
             seed = before["seed"] if checkpoint else int(torch.randint(2**31, ()))
-            views, minibatches, splitter = cells.prepare(asked, augmentation, sampling, use_rep, seed=seed)
+            views, minibatches, splitter = cells.prepare(
+                asked, augmentation, sampling, use_rep, protein_augmentation, seed=seed
+            )
             splitter.n_steps = n_steps = asked.n_steps(splitter.steps_per_epoch)
             described = describe_training(
                 self,
@@ -212,16 +218,24 @@ class LearningModel(EmbeddingModel):
         """Where the batches are registered that pairs are looked for across."""
         return OUTER_BATCH_KEY if OUTER_BATCH_KEY in self.adata_manager.data_registry else REGISTRY_KEYS.BATCH_KEY
 
-    def _bind(self, augmentation: Any, sampling: Any, use_rep: str | None) -> tuple[Compose, Sampling, np.ndarray]:
+    def _bind(
+        self, augmentation: Any, sampling: Any, use_rep: str | None, protein_augmentation: Any = None
+    ) -> tuple[Compose, Sampling, np.ndarray]:
         """Return views and minibatches that know their neighbours, and the batches that pairs are looked for across."""
         check_representation(self.adata, use_rep)
         views = as_compose(self._augmentation if augmentation is None else augmentation)
+        if self.adata_manager.proteins is not None:
+            views = ModalityCompose(views, None if protein_augmentation is None else as_compose(protein_augmentation))
+        elif protein_augmentation is not None:
+            raise ValueError(
+                "`protein_augmentation`: the model reads RNA alone; register proteins, `protein_obsm_key=...`."
+            )
         minibatches = as_sampling(self._sampling if sampling is None else sampling)
         inner, batch = (
             self.adata_manager.get_from_registry(key).ravel() for key in (REGISTRY_KEYS.BATCH_KEY, self._outer_key)
         )
         if views.needs_neighbors or minibatches.needs_neighbors:
-            space = graph.CellSpace(self._neighbor_space(use_rep), batch, inner)
+            space = graph.CellSpace(neighbor_space(self, use_rep), batch, inner)
             views, minibatches = views.bind(space), minibatches.bind(space)
         return views, minibatches, batch
 
@@ -258,7 +272,7 @@ class LearningModel(EmbeddingModel):
         trainer = dict(asked.trainer)
         trainer["plugins"] = [*(trainer.get("plugins") or []), SafeCheckpointIO()]
         if views.refresh_every or minibatches.refresh_every:
-            embed = partial(self._embed, RowReader(self._expression()), np.arange(self.adata.n_obs))
+            embed = partial(self._embed, self._own_reader(), np.arange(self.adata.n_obs))
             trainer["callbacks"] = [*trainer["callbacks"], RefreshNeighbors(embed)]
         trainer["callbacks"] = [*trainer["callbacks"], LastEpoch(), *([] if keeper is None else [keeper])]
         how["max_epochs"] = -(-n_steps // splitter.steps_per_epoch)
@@ -276,10 +290,3 @@ class LearningModel(EmbeddingModel):
     def history(self) -> dict[str, pd.DataFrame] | None:
         """What was logged in training: for each metric a float column, indexed by epoch. None before training."""
         return None if self.history_ is None else clean_history(self.history_)
-
-    def _neighbor_space(self, use_rep: str | None) -> np.ndarray:
-        if use_rep is not None:
-            return graph.representation(self.adata, use_rep=use_rep)
-        x = self._expression()
-        # one cell, or one gene, has no components
-        return graph.principal_components(x) if min(x.shape) > 1 else as_dense(x[:])

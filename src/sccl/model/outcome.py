@@ -33,7 +33,7 @@ def fit_readout(model: EmbeddingModel, pairs: np.ndarray, cells: np.ndarray) -> 
     if cells.size > MAX_CELLS:
         cells = np.random.default_rng(0).choice(cells, MAX_CELLS, replace=False)
     asked = np.union1d(cells, pairs)
-    h_nd = model._embed(RowReader(model._expression()), asked)
+    h_nd = model._embed(model._own_reader(), asked)
     any_cells = np.searchsorted(asked, np.sort(cells))
     model.module.readout.fit(h_nd, np.searchsorted(asked, pairs), any_cells=any_cells)
 
@@ -42,7 +42,7 @@ def judge(
     model: EmbeddingModel, views: Compose, batch: np.ndarray, cells: np.ndarray, *, names: list[str], lr: float
 ) -> None:
     """Look at what came out, as the user will; see :mod:`sccl.train.judgement`."""
-    judge_rows(model, views, RowReader(model._expression()), batch, cells, names=names, lr=lr)
+    judge_rows(model, views, model._own_reader(), batch, cells, names=names, lr=lr)
 
 
 def judge_rows(

@@ -11,11 +11,12 @@ import pandas as pd
 from anndata import AnnData
 from torch import nn
 
-from sccl.dataloaders import RowReader
 from sccl.inputs.anndata import check_anndata
-from sccl.model.cells import read_cells
+from sccl.model.cells import Modality, read_cells, read_inputs
 from sccl.model.genes import fill_genes
+from sccl.model.joined import as_anndata
 from sccl.model.learning import LearningModel
+from sccl.model.modalities import read_modalities
 
 Freeze = Literal["weights", "none"]
 
@@ -27,7 +28,14 @@ class ReferenceModel(LearningModel):
     input_: dict[str, Any] | None = None
     freeze_: Freeze = "none"
 
-    def map_query(self, adata_query: AnnData, *, min_overlap: float = 0.5, batch_size: int | None = None) -> np.ndarray:
+    def map_query(
+        self,
+        adata_query: AnnData,
+        *,
+        min_overlap: float = 0.5,
+        batch_size: int | None = None,
+        modality: Modality | None = None,
+    ) -> np.ndarray:
         """Return the embedding of new cells, in the space of those that the model was trained on. Nothing is trained.
 
         It is what :meth:`get_latent_representation` returns for the same cells, after two things that data from elsewhere
@@ -40,11 +48,14 @@ class ReferenceModel(LearningModel):
         ----------
         adata_query
             New cells, a single one or many, normalised like those that the model was trained on. Genes are matched by
-            name; foreign ones are left out. Batches are not looked at. Left as it is.
+            name; foreign ones are left out, and so are proteins. Batches are not looked at. If the model reads proteins, some or
+            all cells may lack them, or RNA; a MuData is taken, too. Left as it is.
         min_overlap
-            Fraction of the model's genes that must be there, in ``[0, 1]``.
+            Fraction of the model's genes, and of its proteins if there are any, that must be there, in ``[0, 1]``.
         batch_size
             Cells per forward pass; changes nothing but memory use. None: 1024.
+        modality
+            See :meth:`get_latent_representation`.
 
         Returns
         -------
@@ -73,8 +84,7 @@ class ReferenceModel(LearningModel):
         >>> query.obsm["X_cl"] = model.map_query(query)
         """
         self._check_if_trained(warn=False)
-        x, _ = read_cells(self, adata_query, min_overlap=min_overlap, what="adata_query")
-        reader = RowReader(x)
+        reader = read_inputs(self, adata_query, modality=modality, min_overlap=min_overlap, what="adata_query")
         return self._embed(reader, np.arange(reader.shape[0]), batch_size=batch_size)
 
     @classmethod
@@ -200,7 +210,10 @@ class ReferenceModel(LearningModel):
         is_saved = isinstance(reference_model, str | Path)
         reference: Any = cls.load(reference_model, adata=False, **where) if is_saved else reference_model
         reference._check_if_trained(warn=False)
-        read_cells(reference, adata)
+        adata = as_anndata(adata, reference.registry, reference.mudata_)
+        read_cells(
+            reference, adata, proteins=read_modalities(reference.registry, adata, what="adata", min_overlap=None)
+        )
         with TemporaryDirectory() as folder:
             reference.save(folder, overwrite=True)
             model = cls.load(folder, adata, **where)
@@ -219,6 +232,6 @@ class ReferenceModel(LearningModel):
             self.module.readout.reset()
         else:
             self.module.requires_grad_(False)
-            for layer in self.module.encoder:
+            for layer in self.module.encoder.modules():
                 if isinstance(layer, nn.BatchNorm1d):
                     layer.requires_grad_(True)

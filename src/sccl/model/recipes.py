@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sccl.model.architectures import MoCo
 from sccl.model.clmodel import CLModel
+from sccl.module import Integrate
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -19,7 +20,7 @@ class CLModelFast(CLModel):
 
     Parameters
     ----------
-    adata, n_hidden, n_latent, dropout_rate, n_projection, temperature
+    adata, n_hidden, n_latent, dropout_rate, integrate, n_projection, temperature
         See :class:`~sccl.CLModel`.
 
     Examples
@@ -40,7 +41,7 @@ class CLEAR(MoCo):
 
     Parameters
     ----------
-    adata, n_hidden, n_latent, dropout_rate
+    adata, n_hidden, n_latent, dropout_rate, integrate
         See :class:`~sccl.CLModel`.
     n_projection, temperature, memory_bank_size, momentum, symmetric
         See :class:`~sccl.MoCo`; here the paper's.
@@ -69,7 +70,7 @@ class CLAIRE(MoCo):
 
     Parameters
     ----------
-    adata, dropout_rate
+    adata, dropout_rate, integrate
         See :class:`~sccl.CLModel`.
     n_hidden
         Widths of the encoder's hidden layers. The paper's are a quarter and an eighth of the number of genes; the default
@@ -111,6 +112,7 @@ class CLAIRE(MoCo):
         n_hidden: int | Sequence[int] = (500, 250),
         n_latent: int = 128,
         dropout_rate: float = 0.0,
+        integrate: Integrate = "add",
         **architecture_kwargs: Any,
     ) -> None:
         super().__init__(
@@ -119,5 +121,6 @@ class CLAIRE(MoCo):
             n_hidden=n_hidden,
             n_latent=n_latent,
             dropout_rate=dropout_rate,
+            integrate=integrate,
             **architecture_kwargs,
         )

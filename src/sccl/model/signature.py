@@ -40,7 +40,7 @@ def describe(cls: Any) -> str:
     name, of_architecture = cls.__name__, inspect.getdoc(cls._architecture_cls) or ""
     about, _, rest = of_architecture.partition("Parameters\n----------\n")
     own = re.sub(r"\An_latent\n( .*\n)+", "", rest)
-    shared = "adata, n_hidden, n_latent, dropout_rate\n    See :class:`~sccl.CLModel`.\n"
+    shared = "adata, n_hidden, n_latent, dropout_rate, integrate\n    See :class:`~sccl.CLModel`.\n"
     public = f"sccl.{name}" if cls.__module__.startswith("sccl.") else name
     return (
         f"{name}: {about.strip()}\n\nTrained by default as ``sccl.model.PublishedModel`` says.\n\n"

@@ -12,10 +12,11 @@ from scvi.data._constants import _MODEL_NAME_KEY, _SETUP_ARGS_KEY
 from scvi.model._utils import parse_device_args
 
 from sccl.datasets.download import fetch
-from sccl.inputs import check_anndata
+from sccl.inputs.mudata import is_mudata
 from sccl.model.cells import check_attached
 from sccl.model.genes import align_genes
 from sccl.model.history import clean_history
+from sccl.model.joined import as_anndata, remember
 from sccl.model.registration import RegisteredModel
 from sccl.model.saved import MODEL, SavedModel, read_cells_of, read_model, write_model
 from sccl.storage import read_tensors
@@ -144,12 +145,16 @@ class StoredModel(RegisteredModel):
         if adata is None or adata is False:
             with quiet():
                 return check_attached(cls._restore(saved, None, where))
-        check_anndata(adata)
+        attributes = saved.attributes
+        mdata, adata = adata, as_anndata(adata, attributes["registry_"], attributes.get("mudata_"))
         assert not isinstance(adata, bool)  # True was refused, too
         aligned = align_genes(adata, _genes(saved.attributes["registry_"]))
         adata = aligned.copy() if aligned is not adata else adata
         with quiet(), cls._undone_if_it_fails(adata):
-            return check_attached(cls._restore(saved, adata, where))
+            model = check_attached(cls._restore(saved, adata, where))
+        if is_mudata(mdata) and model.mudata_ is not None:
+            remember(mdata, adata, model.mudata_)
+        return model
 
     @classmethod
     def _restore(cls, saved: SavedModel, adata: AnnData | None, device: Any) -> Self:

@@ -34,7 +34,14 @@ class Cells(Protocol):
         """What tells them from other cells."""
 
     def prepare(
-        self, asked: Training, augmentation: Any, sampling: Any, use_rep: str | None, *, seed: int
+        self,
+        asked: Training,
+        augmentation: Any,
+        sampling: Any,
+        use_rep: str | None,
+        protein_augmentation: Any,
+        *,
+        seed: int,
     ) -> tuple[Compose, Sampling, Any]:
         """Return views and minibatches that know their neighbours, and what loads cells to train and to validate."""
 
@@ -62,10 +69,17 @@ class OwnCells:
         return [*shape, checksum, zlib.crc32(batch.tobytes())]
 
     def prepare(
-        self, asked: Training, augmentation: Any, sampling: Any, use_rep: str | None, *, seed: int
+        self,
+        asked: Training,
+        augmentation: Any,
+        sampling: Any,
+        use_rep: str | None,
+        protein_augmentation: Any,
+        *,
+        seed: int,
     ) -> tuple[Compose, Sampling, TwoViewDataSplitter]:
         """See :class:`Cells`."""
-        views, minibatches, self._batch = self._model._bind(augmentation, sampling, use_rep)
+        views, minibatches, self._batch = self._model._bind(augmentation, sampling, use_rep, protein_augmentation)
         self._splitter = self._model._split(asked, views, minibatches, seed=seed)
         return views, minibatches, self._splitter
 
@@ -95,12 +109,21 @@ class StoredCells:
         return [*self._store.shape, zlib.crc32(self._store.codes.tobytes())]
 
     def prepare(
-        self, asked: Training, augmentation: Any, sampling: Any, use_rep: str | None, *, seed: int
+        self,
+        asked: Training,
+        augmentation: Any,
+        sampling: Any,
+        use_rep: str | None,
+        protein_augmentation: Any,
+        *,
+        seed: int,
     ) -> tuple[Compose, Sampling, StoreSplitter]:
         """See :class:`Cells`."""
         model, store = self._model, self._store
         views = as_compose(model._augmentation if augmentation is None else augmentation)
         minibatches = as_sampling(model._sampling if sampling is None else sampling)
+        if protein_augmentation is not None:
+            raise ValueError("`protein_augmentation`: a store holds RNA alone.")
         _check_parts(views, minibatches, use_rep)
         splitter = StoreSplitter(store, asked.train_size, asked.validation_size, seed=seed)
         self._residents = Residents.draw(store, splitter.train_runs, np.random.default_rng(0))

@@ -5,9 +5,11 @@ from typing import Any
 from sccl.module import architectures
 from sccl.module.architecture import Architecture, Projections
 from sccl.module.attention import AttentionEncoder
+from sccl.module.clip import clip_loss
 from sccl.module.contrastive import ContrastiveModule
 from sccl.module.encoder import Encoder
 from sccl.module.momentum import MomentumArchitecture
+from sccl.module.multimodal import Integrate, MultimodalModule
 from sccl.module.ntxent import nt_xent
 from sccl.module.queue import Queue
 from sccl.module.readout import Readout
@@ -17,10 +19,13 @@ __all__ = [
     "AttentionEncoder",
     "ContrastiveModule",
     "Encoder",
+    "Integrate",
     "MomentumArchitecture",
+    "MultimodalModule",
     "Projections",
     "Queue",
     "Readout",
+    "clip_loss",
     "nt_xent",
 ]
 __all__ += architectures.__all__

@@ -3,6 +3,7 @@
 from sccl.inputs.expression import check_expression
 from sccl.inputs.store import CellStore
 from sccl.pp.preprocess import preprocess
+from sccl.pp.proteins import isotype_controls, normalize_protein
 from sccl.pp.to_disk import preprocess_to
 
-__all__ = ["CellStore", "check_expression", "preprocess", "preprocess_to"]
+__all__ = ["CellStore", "check_expression", "isotype_controls", "normalize_protein", "preprocess", "preprocess_to"]

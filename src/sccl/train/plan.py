@@ -119,9 +119,8 @@ class ContrastiveTrainingPlan(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Log the loss of validation cells, weighted by how many they are."""
-        output = self.module(batch["views"])
-        n_cells = output.h_vnd.shape[1]
-        self.log("validation_loss", output.projections.loss, prog_bar=True, on_epoch=True, batch_size=n_cells)
+        loss = self.module(batch["views"]).projections.loss
+        self.log("validation_loss", loss, prog_bar=True, on_epoch=True, batch_size=len(batch["cells"]))
 
 
 def check_optimisation(*, lr: float, weight_decay: float, schedule: str, warmup: float) -> None:
