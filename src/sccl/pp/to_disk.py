@@ -28,8 +28,8 @@ from sccl.storage import Taken, hold
 DATASET_CELLS = 2**15
 # ... in runs of so many, for reading single cells takes long.
 RUN_CELLS = 1024
-# So many are read back at a time, as compressed.
-CHUNK_CELLS = 128
+# So many are compressed together: reading 16 000 cells takes 0.13 CPU s, and 0.47 of chunks of 128.
+CHUNK_CELLS = 1024
 
 
 def preprocess_to(

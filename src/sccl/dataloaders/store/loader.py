@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from sccl.inputs.store import CellStore
 
 # Runs that are in memory at a time, and of which minibatches are drawn ...
-BUFFER_RUNS = 64
+BUFFER_RUNS = 16
 # ... so many of them of one batch, where minibatches are: then these are full, however many batches there are.
-RUNS_TOGETHER = 8
+RUNS_TOGETHER = 2
 
 
 @dataclass(frozen=True, eq=False)
