@@ -66,7 +66,7 @@ def test_a_query_is_answered_with_rows_of_x(cells, metric):
     np.testing.assert_array_equal(indices, nearest_by_hand(distances_by_hand(query, cells, metric), 4))
 
 
-@pytest.mark.parametrize("method", ["exact", "annoy"])
+@pytest.mark.parametrize("method", ["exact", "annoy", "lists"])
 def test_the_cell_itself_comes_first_only_when_asked_for(cells, method):
     without, _ = graph.knn(cells, k=4, method=method)
     with_self, distances = graph.knn(cells, k=5, include_self=True, method=method)
@@ -76,7 +76,7 @@ def test_the_cell_itself_comes_first_only_when_asked_for(cells, method):
     assert (distances[:, 0] == 0).all()
 
 
-@pytest.mark.parametrize("method", ["exact", "annoy"])
+@pytest.mark.parametrize("method", ["exact", "annoy", "lists"])
 @pytest.mark.parametrize("metric", METRICS)
 def test_an_identical_cell_is_a_neighbour_and_the_cell_itself_is_not(cells, method, metric):
     twice = np.vstack([cells, cells])
@@ -85,7 +85,7 @@ def test_an_identical_cell_is_a_neighbour_and_the_cell_itself_is_not(cells, meth
     np.testing.assert_array_equal(distances[:, 0], 0)
 
 
-@pytest.mark.parametrize("method", ["exact", "annoy"])
+@pytest.mark.parametrize("method", ["exact", "annoy", "lists"])
 def test_rows_are_padded_where_cells_are_too_few(method):
     indices, distances = graph.knn(np.eye(3), k=5, metric="euclidean", method=method)
     np.testing.assert_array_equal(indices, [[1, 2, -1, -1, -1], [0, 2, -1, -1, -1], [0, 1, -1, -1, -1]])
@@ -94,7 +94,7 @@ def test_rows_are_padded_where_cells_are_too_few(method):
     assert graph.knn(np.ones((1, 2)), k=2, method=method, include_self=True)[0].tolist() == [[0, -1]]
 
 
-@pytest.mark.parametrize("method", ["exact", "annoy"])
+@pytest.mark.parametrize("method", ["exact", "annoy", "lists"])
 def test_cells_of_zeros_have_a_cosine_distance(method):
     x = np.zeros((40, 3))
     x[0] = [1, 2, 3]
@@ -114,7 +114,7 @@ def test_neither_a_far_origin_nor_a_huge_scale_changes_the_neighbours(cells, met
         np.testing.assert_array_equal(graph.knn(grid + 1e5, metric=metric)[0], graph.knn(grid, metric=metric)[0])
 
 
-@pytest.mark.parametrize("method", ["exact", "annoy"])
+@pytest.mark.parametrize("method", ["exact", "annoy", "lists"])
 def test_a_seed_gives_the_same_neighbours_on_any_number_of_threads(method):
     x = clusters(3000)
     one = graph.knn(x, method=method, seed=3, n_jobs=1)
@@ -497,7 +497,7 @@ def cells_in_batches(draw):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(cells_in_batches(), st.sampled_from(["exact", "annoy"]))
+@given(cells_in_batches(), st.sampled_from(["exact", "annoy", "lists"]))
 def test_neighbours_have_their_shape_and_order_and_are_never_the_cell_itself(case, method):
     x, _, k, metric = case
     n = len(x)
@@ -595,7 +595,7 @@ def test_batches_that_do_not_label_every_cell_are_refused(call, batches, message
         (lambda x, b: graph.knn(x, k=0), "`k` must be a whole number of at least 1, found 0"),
         (lambda x, b: graph.knn(x, k=2.5), "`k` must be a whole number"),
         (lambda x, b: graph.knn(x, metric="manhattan"), "`metric` must be one of 'cosine', 'euclidean', found 'manh"),
-        (lambda x, b: graph.knn(x, method="hnsw"), "`method` must be one of 'auto', 'exact', 'annoy'"),
+        (lambda x, b: graph.knn(x, method="hnsw"), "`method` must be one of 'auto', 'exact', 'annoy', 'lists'"),
         (lambda x, b: graph.knn(x, n_trees=0), "`n_trees`"),
         (lambda x, b: graph.knn(x, n_jobs=0), "`n_jobs`"),
         (lambda x, b: graph.knn(x, query=np.ones((2, 3))), "`query` has 3 dims and `x` has 2"),

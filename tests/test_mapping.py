@@ -436,12 +436,19 @@ def test_labels_are_transferred_with_shares_of_votes(learned):
     pd.testing.assert_frame_equal(again, shares)
 
 
-def test_a_type_that_the_reference_lacks_is_unknown(learned):
+def test_a_type_that_the_reference_lacks_is_unknown_in_small_and_in_large_queries(learned, monkeypatch):
     _, reference, query = learned[0], learned[1], learned[2].copy()
     kept = reference[reference.obs["cell_type"] != "type_2"].copy()
     model = trained(kept, epochs=5)
     sccl.mapping.transfer_labels(model, kept, query, "cell_type")
     unknown, new = query.obs["cell_type_predicted"] == "unknown", query.obs["cell_type"] == "type_2"
+    assert unknown[new].mean() >= 0.7
+    assert unknown[~new].mean() <= 0.1
+    # of a large query some cells are judged, and the others go with those that they are like
+    monkeypatch.setattr("sccl.mapping.novelty.detection.N_CELLS", query.n_obs // 2)
+    monkeypatch.setattr("sccl.mapping.transfer.MOST_COMPARISONS", 0)
+    sccl.mapping.transfer_labels(model, kept, query, "cell_type")
+    unknown = query.obs["cell_type_predicted"] == "unknown"
     assert unknown[new].mean() >= 0.7
     assert unknown[~new].mean() <= 0.1
 

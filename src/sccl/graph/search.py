@@ -8,10 +8,11 @@ import numpy as np
 
 from sccl.graph.approximate import annoy_search
 from sccl.graph.exact import exact_choice, exact_search
+from sccl.graph.inverted import inverted_search
 from sccl.inputs import as_count, check_choice
 
 Metric = Literal["cosine", "euclidean"]
-Method = Literal["auto", "exact", "annoy"]
+Method = Literal["auto", "exact", "annoy", "lists"]
 
 # Comparisons (queries times references) up to which comparing all is the faster way, too. On 200 000 cells x 50 dims one
 # query costs 0.56 ms of one core (0.11 on 50 000) and annoy, to find 98 %, 0.54 ms after 10 s of building (0.40, 2 s).
@@ -30,7 +31,7 @@ class Search:
 
     def __post_init__(self) -> None:
         check_choice(self.metric, "metric", ("cosine", "euclidean"))
-        check_choice(self.method, "method", ("auto", "exact", "annoy"))
+        check_choice(self.method, "method", ("auto", "exact", "annoy", "lists"))
         as_count(self.n_trees, "n_trees")
         if self.n_jobs != -1:
             as_count(self.n_jobs, "n_jobs")
@@ -48,6 +49,10 @@ class Search:
         is_small = len(query) * len(reference) <= LARGEST_EXACT
         if self.method == "exact" or (self.method == "auto" and is_small):
             return exact_search(query, reference, k, own=own, metric=self.metric, n_threads=self._n_threads)
+        if self.method == "lists":
+            return inverted_search(
+                query, reference, k, own=own, metric=self.metric, n_threads=self._n_threads, seed=self.seed
+            )
         return annoy_search(
             query,
             reference,

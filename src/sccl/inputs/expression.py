@@ -74,7 +74,8 @@ def check_readable(x: Any, *, name: str) -> None:
     if not (isinstance(x, (np.ndarray, *IN_FILES)) or sparse.issparse(x)):
         raise ValueError(
             f"{name} is a {type(x).__module__.partition('.')[0]} {type(x).__name__}, not a NumPy array, a SciPy sparse "
-            "matrix, or one of the two in a file: load it, `adata.to_memory()`."
+            "matrix, or one of the two in a file: load it, `adata.to_memory()`; what does not fit in memory, write to a store, "
+            "`sccl.pp.preprocess_to(store, files)`."
         )
     if len(x.shape) != 2:
         raise ValueError(f"{name} has {len(x.shape)} dimensions; cells × genes are two.")

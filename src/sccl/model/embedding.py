@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +76,9 @@ class EmbeddingModel(StoredModel):
         self._check_if_trained(warn=False)
         if isinstance(adata, CellStore):
             cells = as_row_numbers(indices, adata.n_obs)
-            return embed_store(self, adata, cells, batch_size=batch_size, projection=projection, readout=readout)
+            embed = partial(self._embed, batch_size=batch_size, projection=projection, readout=readout)
+            known = getattr(self, "input_", None)
+            return embed_store(adata, cells, embed, var_names=self.get_var_names(), known=known)
         reader = read_inputs(self, adata, modality=modality)
         cells = as_row_numbers(indices, reader.shape[0])
         return self._embed(reader, cells, batch_size=batch_size, projection=projection, readout=readout)

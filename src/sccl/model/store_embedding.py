@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from sccl.model.likeness import check_likeness, describe
 
 if TYPE_CHECKING:
     from sccl.inputs.store import CellStore
-    from sccl.model.embedding import EmbeddingModel
 
 # As many show what the expression of all is like.
 N_DESCRIBED = 16_384
@@ -26,34 +26,41 @@ def describe_store(store: CellStore, genes: np.ndarray | None = None) -> dict[st
     return {**describe(csr if genes is None else csr[:, genes], store.record), "n_empty": 0}
 
 
-def embed_store(model: EmbeddingModel, store: CellStore, cells: np.ndarray, **how: Any) -> np.ndarray:
+def embed_store(
+    store: CellStore,
+    cells: np.ndarray,
+    embed: Callable[[RowReader, np.ndarray], np.ndarray],
+    *,
+    var_names: Any,
+    known: dict[str, Any] | None,
+) -> np.ndarray:
     """Embed cells of a store.
 
     Parameters
     ----------
-    model
-        What embeds them.
     store
-        Where they are; it has the genes that the model was trained on.
+        Where they are.
     cells
         Row numbers, in any order.
-    **how
-        As in ``_embed`` of the model.
+    embed
+        Returns the embedding of rows that a reader reads.
+    var_names
+        The genes that it takes.
+    known
+        What :func:`~sccl.model.likeness.describe` said of the cells that the model was trained on; None: it is not known.
 
     Raises
     ------
     ValueError
         If genes are missing, or if the expression is not of the kind that the model was trained on.
     """
-    genes = _columns(store, model.get_var_names())
+    genes = _columns(store, var_names)
     measured = np.ones(store.n_vars if genes is None else genes.size, dtype=bool)
-    check_likeness(
-        describe_store(store, genes), getattr(model, "input_", None), measured=measured, name=str(store.path)
-    )
+    check_likeness(describe_store(store, genes), known, measured=measured, name=str(store.path))
     rows, place = np.unique(cells, return_inverse=True)
     embedding, done = np.empty((0, 0), dtype=np.float32), 0
     for _, csr in store.blocks(rows):
-        part = model._embed(RowReader(csr if genes is None else csr[:, genes]), np.arange(csr.shape[0]), **how)
+        part = embed(RowReader(csr if genes is None else csr[:, genes]), np.arange(csr.shape[0]))
         if not done:
             embedding = np.empty((rows.size, part.shape[1]), dtype=part.dtype)
         embedding[done : done + len(part)] = part

@@ -17,12 +17,11 @@ from sccl.dataloaders.store.runs import draw_runs, rows_of
 from sccl.inputs.store import CellStore
 from sccl.model.cells import own_cells
 from sccl.model.outcome import MAX_CELLS, fit_readout, judge, judge_rows, some_pairs
-from sccl.model.store_embedding import check_genes, describe_store, embed_store
+from sccl.model.store_embedding import check_genes, describe_store
 
 if TYPE_CHECKING:
     from sccl.augment import Compose
     from sccl.dataloaders import Sampling, TwoViewDataSplitter
-    from sccl.model.learning import LearningModel
     from sccl.model.training import Training
 
 
@@ -50,9 +49,9 @@ class Cells(Protocol):
 
 
 class OwnCells:
-    """Those that the model was registered with."""
+    """Those that the model, a :class:`sccl.model.learning.LearningModel`, was registered with."""
 
-    def __init__(self, model: LearningModel) -> None:
+    def __init__(self, model: Any) -> None:
         if model.adata is None:
             raise ValueError(
                 "The model was loaded without cells: load it with `adata` to train it further, or pass `datamodule`."
@@ -95,7 +94,7 @@ class OwnCells:
 class StoredCells:
     """Those of a store on disk. Of each batch some are in memory, its residents: pairs are looked for among them."""
 
-    def __init__(self, model: LearningModel, store: CellStore) -> None:
+    def __init__(self, model: Any, store: CellStore) -> None:
         check_genes(store, model.get_var_names())
         if model.adata is not None:
             raise ValueError(
@@ -149,7 +148,12 @@ class StoredCells:
         if model._may_move and len(pairs):
             rows = rows_of(draw_runs(self._runs, MAX_CELLS, np.random.default_rng(0)))
             paired, place = np.unique(pairs, return_inverse=True)
-            h_nd = np.concatenate([embed_store(model, self._store, rows), model._embed(reader, paired)])
+            h_nd = np.concatenate(
+                [
+                    model.get_latent_representation(self._store, rows, readout=False),
+                    model._embed(reader, paired, readout=False),
+                ]
+            )
             pairs = rows.size + place.reshape(pairs.shape)
             model.module.readout.fit(h_nd, pairs, any_cells=np.arange(rows.size))
         judge_rows(
@@ -157,7 +161,7 @@ class StoredCells:
         )
 
 
-def cells_to_train(model: LearningModel, datamodule: CellStore | str | os.PathLike[str] | None) -> Cells:
+def cells_to_train(model: Any, datamodule: CellStore | str | os.PathLike[str] | None) -> Cells:
     """Return the cells of a training.
 
     Raises

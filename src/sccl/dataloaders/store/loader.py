@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from sccl.dataloaders.sampling import Sampling
     from sccl.inputs.store import CellStore
 
-# Runs that are in memory at a time, and of which minibatches are drawn ...
-BUFFER_RUNS = 64
-# ... so many of them of one batch, where minibatches are: then these are full, however many batches there are.
-RUNS_TOGETHER = 8
+# Cells that are in memory at a time, and of which minibatches are drawn, about ...
+BUFFER_CELLS = 16_384
+# ... in runs of which so many are of one batch, where minibatches are: then these are full, however many batches there are.
+RUNS_TOGETHER = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ class StoreLoader:
         """Number of minibatches of a whole epoch: as many as full ones need, so that there are as many in each."""
         if self.sampling is None:
             return sum(n_minibatches(int(np.diff(runs).sum()), self.batch_size) for runs in self._plan(0, 0))
-        return max(int(np.diff(self.runs).sum()) // self.batch_size, 1)
+        return -(-int(np.diff(self.runs).sum()) // self.batch_size)
 
     def __len__(self) -> int:
         if self.n_steps is None:
@@ -149,7 +149,7 @@ class StoreLoader:
                 together = np.array_split(order, -(-len(order) // RUNS_TOGETHER))
                 order = np.concatenate([together[i] for i in rng.permutation(len(together))])
             runs = runs[order]
-        return np.array_split(runs, -(-len(runs) // BUFFER_RUNS))
+        return np.array_split(runs, -(-int(np.diff(runs).sum()) // BUFFER_CELLS))
 
     def _buffers(self, epoch: int) -> Generator[tuple[int, Buffer]]:
         """Read buffers, the cells anew in another order when all were read."""

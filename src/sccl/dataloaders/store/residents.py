@@ -10,6 +10,7 @@ import numpy as np
 
 from sccl import graph
 from sccl.dataloaders.store.runs import rows_of
+from sccl.graph.exact import factors
 from sccl.graph.landmarks import MOST_LANDMARKS, choose_landmarks
 from sccl.graph.representation import MOST_FITTED, PrincipalAxes, principal_axes
 
@@ -84,9 +85,14 @@ class Residents:
         for code in np.unique(outer):
             members = np.flatnonzero(outer == code)
             landmarks = self._landmarks.get(int(code), np.arange(self.csr.shape[0]))
-            nearest, _ = graph.knn(self.space.embedding_nd[landmarks], k=1, query=placed[members], metric="euclidean")
-            standing[members] = landmarks[nearest[:, 0]]
+            standing[members] = landmarks[_nearest(placed[members], self.space.embedding_nd[landmarks])]
         return standing
+
+
+def _nearest(query: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Find the row of `reference` nearest to each of `query`; which of two that are as near does not matter."""
+    near, far = factors(query, reference, "euclidean")
+    return np.concatenate([(near[start : start + 1024] @ far.T).argmax(axis=1) for start in range(0, len(near), 1024)])
 
 
 def _stacked(parts: list[csr_matrix]) -> csr_matrix:

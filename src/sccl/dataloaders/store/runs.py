@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sccl.inputs.store import CellStore
 
 # Longer runs are read faster, and mixed less; of few cells there are to be several runs, all the same.
-RUN_CELLS, FEWEST_RUNS, SHORTEST_RUN = 256, 64, 16
+RUN_CELLS, FEWEST_RUNS, SHORTEST_RUN = 1024, 64, 16
 
 
 def runs_of(store: CellStore) -> np.ndarray:

@@ -18,8 +18,10 @@ from sccl.mapping.novelty.sides import FEWEST_CELLS
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# So many cells show what there is in a reference, and so many of a query are judged at a time.
+# So many cells show what there is in a reference, and in a query.
 N_CELLS = 10_000
+# A cell that is not judged is like so many that are: fewer than classification EM takes for a group.
+N_LIKE = 5
 # But of each label so many are kept, if there are.
 FEWEST_OF_LABEL = 100
 
@@ -58,7 +60,8 @@ def is_unknown(
 
     How far is far and how rarely is too rarely is learned from the reference: from its batches, each left out in turn.
     Among unknown cells the same holds for less rarely, see :func:`~sccl.mapping.novelty.hysteresis.hysteresis_threshold`. Then the query's cells are
-    compared with each other, see :func:`~sccl.mapping.novelty.classification_em.classification_em`.
+    compared with each other, see :func:`~sccl.mapping.novelty.classification_em.classification_em`. Of a large query 10 000 cells are
+    judged; the others are what most of those are that they are most alike.
 
     Parameters
     ----------
@@ -71,25 +74,33 @@ def is_unknown(
     winners
         Label of each query cell, if it is known, as a number.
     rng
-        Decides which of more than 10 000 query cells are judged together.
+        Decides which of more than 10 000 query cells are judged.
 
     Returns
     -------
     bool, ``(n_query,)``.
     """
-    unknown = np.zeros(len(z_query), dtype=bool)
-    for drawn in np.array_split(rng.permutation(len(z_query)), -(-len(z_query) // N_CELLS)):
-        cells = np.sort(drawn)
-        unknown[cells] = is_far(z_ref, z_query[cells], codes, batch)
-        if min(codes.size, cells.size) >= FEWEST_CELLS and x_ref.shape[1] > 1:
-            x_cells = x_query[cells]
-            both = AnnData(sparse.vstack([x_ref, x_cells], format="csr"))
-            p_ref, p_query = np.split(graph.representation(both), [codes.size])
-            scores = reciprocity(p_ref, p_query, codes)
-            strict, loose = usual_scores(p_ref, codes, batch)
-            sure, likely = ((scores < threshold).any(axis=1) for threshold in (strict, loose))
-            p_cells = graph.representation(AnnData(x_cells))  # among themselves, where no batch effect is
-            unknown[cells] = classification_em(
-                hysteresis_threshold(unknown[cells] | sure, likely, p_cells), winners[cells], p_cells
-            )
+    judged = np.sort(rng.permutation(len(z_query))[:N_CELLS])
+    x_judged = x_query[judged]
+    verdict = is_far(z_ref, z_query[judged], codes, batch)
+    if min(codes.size, judged.size) >= FEWEST_CELLS and x_ref.shape[1] > 1:
+        both = AnnData(sparse.vstack([x_ref, x_judged], format="csr"))
+        p_ref, p_query = np.split(graph.representation(both), [codes.size])
+        scores = reciprocity(p_ref, p_query, codes)
+        strict, loose = usual_scores(p_ref, codes, batch)
+        sure, likely = ((scores < threshold).any(axis=1) for threshold in (strict, loose))
+        p_cells = graph.representation(AnnData(x_judged))  # among themselves, where no batch effect is
+        verdict = classification_em(hysteresis_threshold(verdict | sure, likely, p_cells), winners[judged], p_cells)
+    return verdict if judged.size == len(z_query) else _like_the_judged(verdict, judged, x_query)
+
+
+def _like_the_judged(verdict: np.ndarray, judged: np.ndarray, x_query: csr_matrix) -> np.ndarray:
+    """Say what the verdict on most of the judged cells is that are nearest to each cell, among themselves."""
+    unknown = np.zeros(x_query.shape[0], dtype=bool)
+    unknown[judged] = verdict
+    if verdict.any() and x_query.shape[1] > 1:
+        others = np.setdiff1d(np.arange(unknown.size), judged, assume_unique=True)
+        p_cells = graph.principal_components(x_query)
+        nearest, _ = graph.knn(p_cells[judged], k=N_LIKE, query=p_cells[others], metric="euclidean")
+        unknown[others] = verdict[nearest].mean(axis=1) > 0.5
     return unknown
