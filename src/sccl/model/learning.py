@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
+from scvi.train._logger import SimpleLogger
 
 from sccl import graph
 from sccl.augment import Compose, as_compose
@@ -17,7 +18,7 @@ from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.model.cells import own_cells
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
-from sccl.model.outcome import fit_readout, judge
+from sccl.model.outcome import fit_readout, judge, share_outcome
 from sccl.model.registration import OUTER_BATCH_KEY
 from sccl.model.resumed import check_same_training, checkpoints_in, describe_training, find_checkpoint
 from sccl.model.training import Training, check_representation, check_training
@@ -26,6 +27,7 @@ from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbor
 from sccl.train.checkpoint import KeepCheckpoint, SafeCheckpointIO
 from sccl.train.interruption import InterruptibleTrainer
 from sccl.train.last_epoch import LastEpoch
+from sccl.train.processes import OneTraining, place_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +166,9 @@ class LearningModel(EmbeddingModel):
             trainer=trainer_kwargs,
         )
         own_cells(self)
-        with checkpoints_in(checkpoint_dir, resume=resume) as folder, undone_if_it_fails(self):
+        with quiet():
+            place = place_of(accelerator, devices, **asked.trainer)
+        with checkpoints_in(checkpoint_dir, resume=resume, is_first=place.is_first) as folder, undone_if_it_fails(self):
             views, minibatches, batch = self._bind(augmentation, sampling, use_rep)
             checkpoint, before = find_checkpoint(folder)
             seed = before["seed"] if checkpoint else int(torch.randint(2**31, ()))
@@ -192,11 +196,14 @@ class LearningModel(EmbeddingModel):
                 raise KeyboardInterrupt(
                     "Training was interrupted before its first step: the model is what it was before."
                 )
-            if self._may_move:
+            if self._may_move and place.is_first:
                 fit_readout(self, views.pairs, splitter.train_idx)
-            names = list(self.adata_manager.get_state_registry(self._outer_key)["categorical_mapping"])
-            judge(self, views, batch, splitter.train_idx, names=names, lr=asked.optimisation["lr"])
-            self.training_ = (*self.training_, {**described, "n_steps": n_done})
+            if place.n_ranks > 1:
+                share_outcome(self, trainer)
+            if place.is_first:
+                names = list(self.adata_manager.get_state_registry(self._outer_key)["categorical_mapping"])
+                judge(self, views, batch, splitter.train_idx, names=names, lr=asked.optimisation["lr"])
+            self.training_ = (*self.training_, {**described, "seed": splitter.seed, "n_steps": n_done})
         if trainer.is_interrupted:
             raise KeyboardInterrupt(
                 f"Training was interrupted after {n_done} of {n_steps} steps: the model keeps what it learned until then."
@@ -251,11 +258,20 @@ class LearningModel(EmbeddingModel):
         plan = ContrastiveTrainingPlan(self.module, n_steps=n_steps, **asked.optimisation)
         self._before_training()
         trainer = dict(asked.trainer)
+        if not trainer.get("log_save_dir"):
+            trainer.setdefault(
+                "logger", SimpleLogger()
+            )  # that of scvi-tools, which with several processes would write to disk
         trainer["plugins"] = [*(trainer.get("plugins") or []), SafeCheckpointIO()]
         if views.refresh_every or minibatches.refresh_every:
             embed = partial(self._embed, RowReader(self._expression()), np.arange(self.adata.n_obs))
             trainer["callbacks"] = [*trainer["callbacks"], RefreshNeighbors(embed)]
-        trainer["callbacks"] = [*trainer["callbacks"], LastEpoch(), *([] if keeper is None else [keeper])]
+        trainer["callbacks"] = [
+            *trainer["callbacks"],
+            LastEpoch(),
+            OneTraining(),
+            *([] if keeper is None else [keeper]),
+        ]
         how["max_epochs"] = -(-n_steps // splitter.steps_per_epoch)
         with quiet():
             runner = ContinuedRunner(self, training_plan=plan, data_splitter=splitter, **how, **trainer)
