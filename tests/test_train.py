@@ -130,7 +130,10 @@ def test_a_second_training_continues_each_metric_where_it_is():
     }
     runner = ContinuedRunner.__new__(ContinuedRunner)
     runner._before = first
-    runner.trainer, runner.model = SimpleNamespace(logger=SimpleNamespace(history=logged)), SimpleNamespace()
+    runner.trainer, runner.model = (
+        SimpleNamespace(logger=SimpleNamespace(history=logged), is_global_zero=True),
+        SimpleNamespace(),
+    )
     runner._update_history()
     history = runner.model.history_
     assert history["train_loss"]["train_loss"].to_dict() == {0: 3.0, 1: 2.0, 2: 1.5, 3: 1.0, 4: 0.5}

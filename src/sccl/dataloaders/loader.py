@@ -43,6 +43,8 @@ class TwoViewDataLoader(AnnDataLoader):
         Source of all randomness, together with the epoch.
     sparse
         See :class:`TwoViewCollate`.
+    rank, n_ranks
+        Which process of how many this is: each loads its share of every minibatch. None: what ``torch.distributed`` says.
     **kwargs
         Further arguments of :class:`~torch.utils.data.DataLoader`.
     """
@@ -58,6 +60,8 @@ class TwoViewDataLoader(AnnDataLoader):
         sampling: Sampling,
         seed: int = 0,
         sparse: bool = False,
+        rank: int | None = None,
+        n_ranks: int | None = None,
         **kwargs: Any,
     ) -> None:
         cells = np.arange(adata_manager.adata.n_obs) if indices is None else np.asarray(indices, dtype=np.int64)
@@ -69,6 +73,8 @@ class TwoViewDataLoader(AnnDataLoader):
             sampling=sampling if shuffle else None,
             batch_size=batch_size,
             seed=seed,
+            rank=rank,
+            n_ranks=n_ranks,
         )
         super().__init__(adata_manager, indices=cells, sampler=sampler, **kwargs)
         # The base class deep-copies its keyword arguments; a collate function must be set afterwards.

@@ -39,6 +39,8 @@ class TwoViewDataSplitter(DataSplitter):
 
     Attributes
     ----------
+    seed
+        That of the first process, where there are several, once training has begun.
     n_steps
         Number of minibatches after which training ends, if it is to end within an epoch; else None.
     sparse
@@ -74,7 +76,7 @@ class TwoViewDataSplitter(DataSplitter):
         }
         # `drop_last` keeps the base class from moving left-over cells about: here there are none.
         super().__init__(adata_manager, train_size, validation_size, drop_last=True, **how, **kwargs)
-        self._how, self._seed = how, seed
+        self._how, self.seed = how, seed
         if self.n_train < 2:
             raise ValueError(
                 f"Contrastive training needs at least 2 cells, found {self.n_train} "
@@ -83,8 +85,11 @@ class TwoViewDataSplitter(DataSplitter):
 
     def setup(self, stage: str | None = None) -> None:
         """Split the cells at random."""
-        self.data_loader_kwargs["sparse"] = self.sparse
-        order = np.random.default_rng(self._seed).permutation(self.adata_manager.adata.n_obs)
+        if self.trainer is not None:
+            self.seed = self._how["seed"] = self.trainer.strategy.broadcast(self.seed)  # the first process's
+            self.data_loader_kwargs |= {"rank": self.trainer.global_rank, "n_ranks": self.trainer.world_size}
+        self.data_loader_kwargs |= {"seed": self.seed, "sparse": self.sparse}
+        order = np.random.default_rng(self.seed).permutation(self.adata_manager.adata.n_obs)
         self.val_idx, self.train_idx, self.test_idx = np.split(order, [self.n_val, self.n_val + self.n_train])
 
     @cached_property
@@ -100,8 +105,7 @@ class TwoViewDataSplitter(DataSplitter):
         epoch = self.trainer.current_epoch if self.trainer else 0
         if self.n_steps is not None:
             loader.sampler.n_steps = self.n_steps
-            epoch = min(
-                epoch, (self.n_steps - 1) // self.steps_per_epoch
-            )  # a training that is over still has a last one
+            # of a training that is over: its last one
+            epoch = min(epoch, (self.n_steps - 1) // loader.sampler.steps_per_epoch)
         loader.sampler.set_epoch(epoch)
         return loader

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from scvi import REGISTRY_KEYS
+from scvi.train._logger import SimpleLogger
 
 from sccl import graph
 from sccl.augment import Compose, ModalityCompose, as_compose
@@ -16,6 +17,7 @@ from sccl.dataloaders import TwoViewDataSplitter, as_sampling
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
 from sccl.model.neighbors import neighbor_space
+from sccl.model.outcome import share_outcome
 from sccl.model.registration import OUTER_BATCH_KEY
 from sccl.model.resumed import check_same_training, checkpoints_in, describe_training, find_checkpoint
 from sccl.model.to_train import cells_to_train
@@ -25,6 +27,7 @@ from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbor
 from sccl.train.checkpoint import KeepCheckpoint, SafeCheckpointIO
 from sccl.train.interruption import InterruptibleTrainer
 from sccl.train.last_epoch import LastEpoch
+from sccl.train.processes import OneTraining, place_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +173,11 @@ class LearningModel(EmbeddingModel):
             trainer=trainer_kwargs,
         )
         cells = cells_to_train(self, datamodule)
-        with checkpoints_in(checkpoint_dir, resume=resume) as folder, undone_if_it_fails(self):
+        with quiet():
+            place = place_of(accelerator, devices, **asked.trainer)
+        if place.n_ranks > 1 and not hasattr(self.module, "is_joint"):
+            raise ValueError("`strategy`: RNA and proteins together are trained by one process; leave it out.")
+        with checkpoints_in(checkpoint_dir, resume=resume, is_first=place.is_first) as folder, undone_if_it_fails(self):
             checkpoint, before = find_checkpoint(folder)
             seed = before["seed"] if checkpoint else int(torch.randint(2**31, ()))
             views, minibatches, splitter = cells.prepare(
@@ -206,8 +213,13 @@ class LearningModel(EmbeddingModel):
                 raise KeyboardInterrupt(
                     "Training was interrupted before its first step: the model is what it was before."
                 )
-            cells.conclude(views, lr=asked.optimisation["lr"])
-            self.training_ = (*self.training_, {**described, "n_steps": n_done})
+            if place.is_first:
+                cells.fit_readout(views)
+            if place.n_ranks > 1:
+                share_outcome(self, trainer)
+            if place.is_first:
+                cells.judge(views, lr=asked.optimisation["lr"])
+            self.training_ = (*self.training_, {**described, "seed": splitter.seed, "n_steps": n_done})
         if trainer.is_interrupted:
             raise KeyboardInterrupt(
                 f"Training was interrupted after {n_done} of {n_steps} steps: the model keeps what it learned until then."
@@ -270,11 +282,19 @@ class LearningModel(EmbeddingModel):
         plan = ContrastiveTrainingPlan(self.module, n_steps=n_steps, **asked.optimisation)
         self._before_training()
         trainer = dict(asked.trainer)
+        if not trainer.get("log_save_dir"):
+            # that of scvi-tools, which with several processes would write to disk
+            trainer.setdefault("logger", SimpleLogger())
         trainer["plugins"] = [*(trainer.get("plugins") or []), SafeCheckpointIO()]
         if views.refresh_every or minibatches.refresh_every:
             embed = partial(self._embed, self._own_reader(), np.arange(self.adata.n_obs))
             trainer["callbacks"] = [*trainer["callbacks"], RefreshNeighbors(embed)]
-        trainer["callbacks"] = [*trainer["callbacks"], LastEpoch(), *([] if keeper is None else [keeper])]
+        trainer["callbacks"] = [
+            *trainer["callbacks"],
+            LastEpoch(),
+            OneTraining(),
+            *([] if keeper is None else [keeper]),
+        ]
         how["max_epochs"] = -(-n_steps // splitter.steps_per_epoch)
         with quiet():
             runner = ContinuedRunner(self, training_plan=plan, data_splitter=splitter, **how, **trainer)

@@ -11,6 +11,8 @@ from sccl.dataloaders import RowReader
 from sccl.train.judgement import judge_embedding, judge_genes, judge_pairs, sample_cells
 
 if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
     from sccl.augment import Compose
     from sccl.model.embedding import EmbeddingModel
 
@@ -36,6 +38,13 @@ def fit_readout(model: EmbeddingModel, pairs: np.ndarray, cells: np.ndarray) -> 
     h_nd = model._embed(model._own_reader(), asked)
     any_cells = np.searchsorted(asked, np.sort(cells))
     model.module.readout.fit(h_nd, np.searchsorted(asked, pairs), any_cells=any_cells)
+
+
+def share_outcome(model: EmbeddingModel, trainer: pl.Trainer) -> None:
+    """Give all processes of a training the network, the readout among it, and the history of the first one."""
+    state, history = trainer.strategy.broadcast((model.module.state_dict(), model.history_))
+    model.module.load_state_dict(state)
+    model.history_ = history
 
 
 def judge(

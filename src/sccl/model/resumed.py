@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def checkpoints_in(checkpoint_dir: str | Path | None, *, resume: bool) -> Iterator[Path | None]:
-    """Give the folder of checkpoints to this process alone.
+def checkpoints_in(checkpoint_dir: str | Path | None, *, resume: bool, is_first: bool = True) -> Iterator[Path | None]:
+    """Give the folder of checkpoints to this training alone; of several processes the first one holds it.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def checkpoints_in(checkpoint_dir: str | Path | None, *, resume: bool) -> Iterat
         raise ValueError(f"`checkpoint_dir`: {str(folder)!r} is a file; name a directory.")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with hold(folder, wait=False):
+        with hold(folder, wait=False) if is_first else nullcontext():
             if (folder / CHECKPOINT).exists() and not resume:
                 raise ValueError(
                     f"`checkpoint_dir`: {str(folder)!r} holds a training. Pass `resume=True` to go on with it, or name another "

@@ -44,8 +44,11 @@ class Cells(Protocol):
     ) -> tuple[Compose, Sampling, Any]:
         """Return views and minibatches that know their neighbours, and what loads cells to train and to validate."""
 
-    def conclude(self, views: Compose, *, lr: float) -> None:
-        """Fit the readout, if it may move, and look at what came out."""
+    def fit_readout(self, views: Compose) -> None:
+        """Fit the readout, if it may move."""
+
+    def judge(self, views: Compose, *, lr: float) -> None:
+        """Look at what came out."""
 
 
 class OwnCells:
@@ -82,11 +85,14 @@ class OwnCells:
         self._splitter = self._model._split(asked, views, minibatches, seed=seed)
         return views, minibatches, self._splitter
 
-    def conclude(self, views: Compose, *, lr: float) -> None:
+    def fit_readout(self, views: Compose) -> None:
+        """See :class:`Cells`."""
+        if self._model._may_move:
+            fit_readout(self._model, views.pairs, self._splitter.train_idx)
+
+    def judge(self, views: Compose, *, lr: float) -> None:
         """See :class:`Cells`."""
         model, cells = self._model, self._splitter.train_idx
-        if model._may_move:
-            fit_readout(model, views.pairs, cells)
         names = list(model.adata_manager.get_state_registry(model._outer_key)["categorical_mapping"])
         judge(model, views, self._batch, cells, names=names, lr=lr)
 
@@ -140,10 +146,9 @@ class StoredCells:
             model.input_ = describe_store(store)
         return views, minibatches, splitter
 
-    def conclude(self, views: Compose, *, lr: float) -> None:
+    def fit_readout(self, views: Compose) -> None:
         """See :class:`Cells`."""
-        model, residents = self._model, self._residents
-        reader, n_residents = RowReader(residents.csr), residents.csr.shape[0]
+        model, reader = self._model, RowReader(self._residents.csr)
         pairs = some_pairs(views.pairs)
         if model._may_move and len(pairs):
             rows = rows_of(draw_runs(self._runs, MAX_CELLS, np.random.default_rng(0)))
@@ -156,9 +161,11 @@ class StoredCells:
             )
             pairs = rows.size + place.reshape(pairs.shape)
             model.module.readout.fit(h_nd, pairs, any_cells=np.arange(rows.size))
-        judge_rows(
-            model, views, reader, residents.outer, np.arange(n_residents), names=self._store.outer_batches, lr=lr
-        )
+
+    def judge(self, views: Compose, *, lr: float) -> None:
+        """See :class:`Cells`."""
+        reader, batch = RowReader(self._residents.csr), self._residents.outer
+        judge_rows(self._model, views, reader, batch, np.arange(batch.size), names=self._store.outer_batches, lr=lr)
 
 
 def cells_to_train(model: Any, datamodule: CellStore | str | os.PathLike[str] | None) -> Cells:

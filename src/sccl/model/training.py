@@ -36,6 +36,7 @@ _INSTEAD = {
     "wd": "pass `weight_decay`.",
     "patience": "pass `early_stopping_patience`.",
     "verbose": "pass `enable_progress_bar=False`, or set `scvi.settings.verbosity`.",
+    "sync_batchnorm": "with several processes it always is.",
     "seed": "set `scvi.settings.seed` before the model is made.",
     "batch_key": "`setup_anndata` takes it.",
     "labels_key": "training never sees labels.",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sccl.module.joint import JointBatchNorm1d
+
 
 class AttentionEncoder(nn.Module):
     """Each expressed gene as a vector, pooled by soft attention · Linear · BatchNorm.
@@ -27,7 +29,7 @@ class AttentionEncoder(nn.Module):
         super().__init__()
         self.embedding_gd = nn.Parameter(torch.randn(n_genes, n_embedding))
         self.context = nn.Linear(n_embedding, 1, bias=False)
-        self.output = nn.Sequential(nn.Linear(n_embedding, n_latent), nn.BatchNorm1d(n_latent))
+        self.output = nn.Sequential(nn.Linear(n_embedding, n_latent), JointBatchNorm1d(n_latent))
 
     def attention(self, x_ng: Tensor) -> Tensor:
         """Return the attention that each cell pays to its genes, in rows that sum to 1."""

@@ -9,6 +9,7 @@ from scvi.module.base import BaseModuleClass
 
 from sccl.augment.sparse import SparseRows
 from sccl.module.encoder import Encoder
+from sccl.module.joint import gather
 from sccl.module.readout import Readout
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class ContrastiveModule(BaseModuleClass):
         the architecture; else it is None. ``readout`` turns representations into the embedding; no loss sees it.
     """
 
+    #: Whether minibatches are shares of joint ones, see :mod:`sccl.module.joint`.
+    is_joint = False
+
     def __init__(self, encoder: Encoder, architecture: Architecture) -> None:
         super().__init__()
         self.encoder = encoder
@@ -68,8 +72,13 @@ class ContrastiveModule(BaseModuleClass):
         """
         x_mg = views_vng if isinstance(views_vng, SparseRows) else views_vng.flatten(0, 1)
         encoders = [self.encoder] if self.target is None else [self.encoder, self.target]
-        h_evnd = [encoder(x_mg).unflatten(0, (2, -1)) for encoder in encoders]
+        h_evnd = [self._views(encoder(x_mg)) for encoder in encoders]
         return ContrastiveOutput(h_evnd[0], self.architecture(*chain.from_iterable(h_evnd)))
+
+    def _views(self, h_md: Tensor) -> Tensor:
+        """Divide rows by views. Those of other processes belong to them: what is compared is the joint minibatch."""
+        h_vnd = h_md.unflatten(0, (2, len(h_md) // 2))
+        return gather(h_vnd.transpose(0, 1)).transpose(0, 1) if self.is_joint else h_vnd
 
     def update_target(self, *, step: int, n_steps: int) -> None:
         """Adjust the target after an optimiser step; see :meth:`Architecture.update_target`."""

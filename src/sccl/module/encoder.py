@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from sccl.inputs import as_real, check_counts
+from sccl.module.joint import JointBatchNorm1d
 from sccl.module.sparse import SparseLinear
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ class Encoder(nn.Sequential):
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise([n_genes, *widths]):
             linear = nn.Linear if layers else SparseLinear
-            layers += [linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU()]
+            layers += [linear(n_in, n_out), JointBatchNorm1d(n_out), nn.ReLU()]
         super().__init__(
-            *layers, nn.Linear([n_genes, *widths][-1], n_latent), nn.BatchNorm1d(n_latent), nn.Dropout(dropout_rate)
+            *layers, nn.Linear([n_genes, *widths][-1], n_latent), JointBatchNorm1d(n_latent), nn.Dropout(dropout_rate)
         )
         self.n_genes, self.n_latent = n_genes, n_latent
 

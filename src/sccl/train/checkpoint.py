@@ -15,6 +15,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 
 from sccl.storage import decode, encode, forget_leftovers, read_tensors, write_tensors
+from sccl.train.runner import logged_by
 
 #: The file, in its folder.
 CHECKPOINT = "training.safetensors"
@@ -79,7 +80,7 @@ class KeepCheckpoint(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add what Lightning does not keep."""
-        logged = getattr(trainer.logger, "history", None) or {}  # loggers of other kinds have none
+        logged = logged_by(trainer)
         checkpoint[_STATE] = {
             "asked": self._asked,
             "random": _random_state(),
@@ -93,7 +94,7 @@ class KeepCheckpoint(Callback):
         """Take up what Lightning does not keep; the random generators once the first epoch starts."""
         self._restored = state = checkpoint[_STATE]
         trainer.should_stop = state["should_stop"]
-        if state["history"]:
+        if state["history"] and trainer.is_global_zero:
             trainer.logger.experiment.data.update(state["history"])  # type: ignore[union-attr]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -122,7 +123,8 @@ class KeepCheckpoint(Callback):
             self._restored = None
 
     def _save(self, trainer: pl.Trainer) -> None:
-        forget_leftovers(self.path.parent)
+        if trainer.is_global_zero:
+            forget_leftovers(self.path.parent)
         trainer.save_checkpoint(self.path)
 
 

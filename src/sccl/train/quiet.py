@@ -14,6 +14,10 @@ _WARNINGS = (
     # Nor are workers needed: unless a user's own function makes the views, a thread does it while the model trains.
     r"The '\w+_dataloader' does not have many workers",
     r"GPU available but not used",
+    # What is logged comes from the joint minibatch, and is the same in all processes.
+    r"It is recommended to use `self.log\(.*sync_dist=True\)`",
+    # Whoever asks for it with several processes is told so before.
+    r"early_stopping was automatically disabled due to the use of DDP",
     # Checkpoints are kept between two epochs, whatever length those have.
     r"You're resuming from a checkpoint that ended before the epoch ended",
     r"The `srun` command is available",

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import lightning.pytorch as pl
 import pandas as pd
 from scvi.train import TrainRunner
 
 from sccl.train.interruption import InterruptibleTrainer
+
+
+def logged_by(trainer: pl.Trainer) -> dict[str, pd.DataFrame]:
+    """Return what a trainer has logged; of several processes the first one has, and loggers of other kinds do not remember."""
+    return (getattr(trainer.logger, "history", None) or {}) if trainer.is_global_zero else {}
 
 
 class ContinuedRunner(TrainRunner):
@@ -24,7 +30,7 @@ class ContinuedRunner(TrainRunner):
 
     def _update_history(self) -> None:
         n_before = len(self._before.get("train_loss", ()))
-        logged = getattr(self.trainer.logger, "history", None) or {}  # loggers of other kinds have none
+        logged = logged_by(self.trainer)
         new = {name: frame.set_axis(frame.index + n_before) for name, frame in logged.items()}
         self.model.history_ = {
             name: pd.concat([history[name] for history in (self._before, new) if name in history])

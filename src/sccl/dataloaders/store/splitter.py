@@ -63,7 +63,7 @@ class StoreSplitter(pl.LightningDataModule):
             raise ValueError(
                 f"Contrastive training needs at least 2 cells, found {self.n_train} (n_obs={store.n_obs}, {train_size=})."
             )
-        self._store, self._seed = store, seed
+        self._store, self.seed = store, seed
 
     def bind(
         self, *, residents: Residents | None, augmentation: Compose, sampling: Sampling, batch_size: int
@@ -80,6 +80,10 @@ class StoreSplitter(pl.LightningDataModule):
 
     def train_dataloader(self) -> StoreLoader:
         """Return the loader of training cells, at the epoch that the trainer has come to."""
+        if self.trainer and self.trainer.strategy.broadcast(self.seed) != self.seed:
+            raise ValueError(
+                "Several processes, each with another seed, would read other cells: begin all with the same, `scvi.settings.seed = 0`."
+            )
         loader = self._loader(self.train_runs, self._sampling)
         epoch = self.trainer.current_epoch if self.trainer else 0
         if self.n_steps is not None:
@@ -93,4 +97,4 @@ class StoreSplitter(pl.LightningDataModule):
         return self._loader(self.val_runs, None) if self.n_val else []
 
     def _loader(self, runs: np.ndarray, sampling: Sampling | None) -> StoreLoader:
-        return StoreLoader(self._store, runs, sampling=sampling, seed=self._seed, **self._how)
+        return StoreLoader(self._store, runs, sampling=sampling, seed=self.seed, **self._how)
