@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import sccl
 from sccl.dataloaders.manager import CellManager
 from sccl.inputs import as_text
+from sccl.model.to_train import OwnCells
 from sccl.storage import read_tensors, write_tensors
 
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu"}
@@ -342,7 +343,9 @@ def test_batches_within_batches_share_minibatches_and_are_paired_across_the_oute
         "y / 0",
         "y / 1",
     ]
-    views, minibatches, outer = model._bind(None, "batch", None)
+    cells = OwnCells(model)
+    cells.choose(None, "batch", None, None)
+    views, minibatches, outer = cells._views, cells._minibatches, cells._batch
     outer_names = adata.obs["technology"].to_numpy()
     assert len(views.pairs)
     assert (outer_names[views.pairs[:, 0]] != outer_names[views.pairs[:, 1]]).all()

@@ -258,11 +258,11 @@ def test_the_judgement_draws_nothing(adata):
         sccl.SimCLR(adata).train(1, **QUIET)
         return torch.get_rng_state()
 
-    from sccl.model import clmodel
+    from sccl.model.to_train import OwnCells
 
     with_judgement = state()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clmodel.CLModel, "_judge", lambda *args, **kwargs: None)
+        patch.setattr(OwnCells, "judge", lambda *args, **kwargs: None)
         assert torch.equal(state(), with_judgement)
 
 

@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from scvi import REGISTRY_KEYS
 from scvi.train._logger import SimpleLogger
 
-from sccl import graph
-from sccl.augment import Compose, ModalityCompose, as_compose
-from sccl.dataloaders import TwoViewDataSplitter, as_sampling
+from sccl.augment import Compose
+from sccl.dataloaders import TwoViewDataSplitter
 from sccl.model.embedding import EmbeddingModel
 from sccl.model.history import clean_history
-from sccl.model.neighbors import neighbor_space
 from sccl.model.outcome import share_outcome
-from sccl.model.registration import OUTER_BATCH_KEY
 from sccl.model.resumed import check_same_training, checkpoints_in, describe_training, find_checkpoint
 from sccl.model.to_train import cells_to_train
-from sccl.model.training import Training, check_representation, check_training
+from sccl.model.training import Training, check_training
 from sccl.model.undone import undone_if_it_fails
 from sccl.train import ContinuedRunner, ContrastiveTrainingPlan, RefreshNeighbors, quiet
 from sccl.train.checkpoint import KeepCheckpoint, SafeCheckpointIO
@@ -178,11 +174,10 @@ class LearningModel(EmbeddingModel):
         if place.n_ranks > 1 and not hasattr(self.module, "is_joint"):
             raise ValueError("`strategy`: RNA and proteins together are trained by one process; leave it out.")
         with checkpoints_in(checkpoint_dir, resume=resume, is_first=place.is_first) as folder, undone_if_it_fails(self):
+            cells.choose(augmentation, sampling, use_rep, protein_augmentation)
             checkpoint, before = find_checkpoint(folder)
             seed = before["seed"] if checkpoint else int(torch.randint(2**31, ()))
-            views, minibatches, splitter = cells.prepare(
-                asked, augmentation, sampling, use_rep, protein_augmentation, seed=seed
-            )
+            views, minibatches, splitter = cells.load(asked, seed=seed)
             splitter.n_steps = n_steps = asked.n_steps(splitter.steps_per_epoch)
             described = describe_training(
                 self,
@@ -224,49 +219,6 @@ class LearningModel(EmbeddingModel):
             raise KeyboardInterrupt(
                 f"Training was interrupted after {n_done} of {n_steps} steps: the model keeps what it learned until then."
             )
-
-    @property
-    def _outer_key(self) -> str:
-        """Where the batches are registered that pairs are looked for across."""
-        return OUTER_BATCH_KEY if OUTER_BATCH_KEY in self.adata_manager.data_registry else REGISTRY_KEYS.BATCH_KEY
-
-    def _bind(
-        self, augmentation: Any, sampling: Any, use_rep: str | None, protein_augmentation: Any = None
-    ) -> tuple[Compose, Sampling, np.ndarray]:
-        """Return views and minibatches that know their neighbours, and the batches that pairs are looked for across."""
-        check_representation(self.adata, use_rep)
-        views = as_compose(self._augmentation if augmentation is None else augmentation)
-        if self.adata_manager.proteins is not None:
-            views = ModalityCompose(views, None if protein_augmentation is None else as_compose(protein_augmentation))
-        elif protein_augmentation is not None:
-            raise ValueError(
-                "`protein_augmentation`: the model reads RNA alone; register proteins, `protein_obsm_key=...`."
-            )
-        minibatches = as_sampling(self._sampling if sampling is None else sampling)
-        inner, batch = (
-            self.adata_manager.get_from_registry(key).ravel() for key in (REGISTRY_KEYS.BATCH_KEY, self._outer_key)
-        )
-        if views.needs_neighbors or minibatches.needs_neighbors:
-            space = graph.CellSpace(neighbor_space(self, use_rep), batch, inner)
-            views, minibatches = views.bind(space), minibatches.bind(space)
-        return views, minibatches, batch
-
-    def _split(self, asked: Training, views: Compose, minibatches: Sampling, *, seed: int) -> TwoViewDataSplitter:
-        splitter = TwoViewDataSplitter(
-            self.adata_manager,
-            asked.train_size,
-            asked.validation_size,
-            seed=seed,
-            batch_size=asked.batch_size,
-            augmentation=views,
-            sampling=minibatches,
-        )
-        if asked.validates and splitter.n_val == 0:
-            raise ValueError(
-                f"Validation was asked for, but `train_size={asked.train_size}` of {self.adata.n_obs} cells leaves none "
-                "for it."
-            )
-        return splitter
 
     def _fit(
         self,

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from scvi import REGISTRY_KEYS
 
-from sccl.augment import as_compose
+from sccl import graph
+from sccl.augment import ModalityCompose, as_compose
 from sccl.dataloaders import RowReader, as_sampling
 from sccl.dataloaders.store import Residents, StoreSplitter
 from sccl.dataloaders.store.runs import draw_runs, rows_of
 from sccl.inputs.store import CellStore
 from sccl.model.cells import own_cells
+from sccl.model.neighbors import neighbor_space
 from sccl.model.outcome import MAX_CELLS, fit_readout, judge, judge_rows, some_pairs
+from sccl.model.registration import OUTER_BATCH_KEY
 from sccl.model.store_embedding import check_genes, describe_store
+from sccl.model.training import check_representation
 
 if TYPE_CHECKING:
     from sccl.augment import Compose
@@ -32,16 +36,10 @@ class Cells(Protocol):
     def identity(self) -> list[Any]:
         """What tells them from other cells."""
 
-    def prepare(
-        self,
-        asked: Training,
-        augmentation: Any,
-        sampling: Any,
-        use_rep: str | None,
-        protein_augmentation: Any,
-        *,
-        seed: int,
-    ) -> tuple[Compose, Sampling, Any]:
+    def choose(self, augmentation: Any, sampling: Any, use_rep: str | None, protein_augmentation: Any) -> None:
+        """Say what the views are and which cells share a minibatch; what the cells cannot do is refused."""
+
+    def load(self, asked: Training, *, seed: int) -> tuple[Compose, Sampling, Any]:
         """Return views and minibatches that know their neighbours, and what loads cells to train and to validate."""
 
     def fit_readout(self, views: Compose) -> None:
@@ -70,20 +68,44 @@ class OwnCells:
         batch = np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=np.int64)
         return [*shape, checksum, zlib.crc32(batch.tobytes())]
 
-    def prepare(
-        self,
-        asked: Training,
-        augmentation: Any,
-        sampling: Any,
-        use_rep: str | None,
-        protein_augmentation: Any,
-        *,
-        seed: int,
-    ) -> tuple[Compose, Sampling, TwoViewDataSplitter]:
+    def choose(self, augmentation: Any, sampling: Any, use_rep: str | None, protein_augmentation: Any) -> None:
         """See :class:`Cells`."""
-        views, minibatches, self._batch = self._model._bind(augmentation, sampling, use_rep, protein_augmentation)
-        self._splitter = self._model._split(asked, views, minibatches, seed=seed)
-        return views, minibatches, self._splitter
+        model, manager = self._model, self._model.adata_manager
+        check_representation(model.adata, use_rep)
+        views = as_compose(model._augmentation if augmentation is None else augmentation)
+        if manager.proteins is not None:
+            views = ModalityCompose(views, None if protein_augmentation is None else as_compose(protein_augmentation))
+        elif protein_augmentation is not None:
+            raise ValueError(
+                "`protein_augmentation`: the model reads RNA alone; register proteins, `protein_obsm_key=...`."
+            )
+        minibatches = as_sampling(model._sampling if sampling is None else sampling)
+        inner, self._batch = (
+            manager.get_from_registry(key).ravel() for key in (REGISTRY_KEYS.BATCH_KEY, self._outer_key)
+        )
+        if views.needs_neighbors or minibatches.needs_neighbors:
+            space = graph.CellSpace(neighbor_space(model, use_rep), self._batch, inner)
+            views, minibatches = views.bind(space), minibatches.bind(space)
+        self._views, self._minibatches = views, minibatches
+
+    def load(self, asked: Training, *, seed: int) -> tuple[Compose, Sampling, TwoViewDataSplitter]:
+        """See :class:`Cells`."""
+        model = self._model
+        self._splitter = TwoViewDataSplitter(
+            model.adata_manager,
+            asked.train_size,
+            asked.validation_size,
+            seed=seed,
+            batch_size=asked.batch_size,
+            augmentation=self._views,
+            sampling=self._minibatches,
+        )
+        if asked.validates and self._splitter.n_val == 0:
+            raise ValueError(
+                f"Validation was asked for, but `train_size={asked.train_size}` of {model.adata.n_obs} cells leaves none "
+                "for it."
+            )
+        return self._views, self._minibatches, self._splitter
 
     def fit_readout(self, views: Compose) -> None:
         """See :class:`Cells`."""
@@ -93,8 +115,14 @@ class OwnCells:
     def judge(self, views: Compose, *, lr: float) -> None:
         """See :class:`Cells`."""
         model, cells = self._model, self._splitter.train_idx
-        names = list(model.adata_manager.get_state_registry(model._outer_key)["categorical_mapping"])
+        names = list(model.adata_manager.get_state_registry(self._outer_key)["categorical_mapping"])
         judge(model, views, self._batch, cells, names=names, lr=lr)
+
+    @property
+    def _outer_key(self) -> str:
+        """Where the batches are registered that pairs are looked for across."""
+        registered = self._model.adata_manager.data_registry
+        return OUTER_BATCH_KEY if OUTER_BATCH_KEY in registered else REGISTRY_KEYS.BATCH_KEY
 
 
 class StoredCells:
@@ -113,23 +141,17 @@ class StoredCells:
         """See :class:`Cells`."""
         return [*self._store.shape, zlib.crc32(self._store.codes.tobytes())]
 
-    def prepare(
-        self,
-        asked: Training,
-        augmentation: Any,
-        sampling: Any,
-        use_rep: str | None,
-        protein_augmentation: Any,
-        *,
-        seed: int,
-    ) -> tuple[Compose, Sampling, StoreSplitter]:
+    def choose(self, augmentation: Any, sampling: Any, use_rep: str | None, protein_augmentation: Any) -> None:
         """See :class:`Cells`."""
-        model, store = self._model, self._store
-        views = as_compose(model._augmentation if augmentation is None else augmentation)
-        minibatches = as_sampling(model._sampling if sampling is None else sampling)
+        self._views = as_compose(self._model._augmentation if augmentation is None else augmentation)
+        self._minibatches = as_sampling(self._model._sampling if sampling is None else sampling)
         if protein_augmentation is not None:
             raise ValueError("`protein_augmentation`: a store holds RNA alone.")
-        _check_parts(views, minibatches, use_rep)
+        _check_parts(self._views, self._minibatches, use_rep)
+
+    def load(self, asked: Training, *, seed: int) -> tuple[Compose, Sampling, StoreSplitter]:
+        """See :class:`Cells`."""
+        model, store, views, minibatches = self._model, self._store, self._views, self._minibatches
         splitter = StoreSplitter(store, asked.train_size, asked.validation_size, seed=seed)
         self._residents = Residents.draw(store, splitter.train_runs, np.random.default_rng(0))
         is_bound = views.needs_neighbors or minibatches.needs_neighbors
