@@ -12,7 +12,7 @@ from scvi import REGISTRY_KEYS
 
 from sccl import graph
 from sccl.augment import ModalityCompose, as_compose
-from sccl.dataloaders import RowReader, as_sampling
+from sccl.dataloaders import RowReader, TwoViewDataSplitter, as_sampling
 from sccl.dataloaders.store import Residents, StoreSplitter
 from sccl.dataloaders.store.runs import draw_runs, rows_of
 from sccl.inputs.store import CellStore
@@ -25,7 +25,7 @@ from sccl.model.training import check_representation
 
 if TYPE_CHECKING:
     from sccl.augment import Compose
-    from sccl.dataloaders import Sampling, TwoViewDataSplitter
+    from sccl.dataloaders import Sampling
     from sccl.model.training import Training
 
 
