@@ -444,3 +444,85 @@ def test_a_mudata_that_cannot_be_read_is_refused(cells, mdata):
         sccl.CLModel.setup_mudata(cells)
     with pytest.raises(ValueError, match="This MuData was not registered: call `setup_mudata`"):
         sccl.CLModel(mdata)
+
+
+# labels and proteins of new cells
+
+
+@pytest.fixture(scope="module")
+def query(cells):
+    """Sixty cells of the same kinds; of the first twenty no proteins were measured."""
+    new = sccl.datasets.simulate(240, 80, n_batches=2, n_types=3, n_proteins=15, composition=50.0, seed=1)
+    new = prepared(new[15:75].copy(), n_top_genes=None)
+    new.obsm["protein_clr"].iloc[:20] = np.nan
+    return new
+
+
+def test_labels_come_from_both_modalities_or_one_and_cells_that_lack_one_are_labelled_by_the_other(cells, model, query):
+    reference, x = cells[15:].copy(), query.X.copy()
+    shares = {
+        one: sccl.mapping.transfer_labels(model, reference, query, "cell_type", modality=one)
+        for one in (None, "rna", "protein")
+    }
+    true = query.obs["cell_type"].astype(str).to_numpy()
+    right = {one: found.columns.to_numpy()[found.to_numpy().argmax(1)] == true for one, found in shares.items()}
+    assert right["protein"][20:].mean() > 0.9 and right[None].mean() > right["rna"].mean() > 0.6
+    without = sccl.mapping.transfer_labels(model, reference, query[:20].copy(), "cell_type", modality="rna")
+    assert np.allclose(shares[None].iloc[:20], without)  # as if there were no proteins
+    mixed = query[np.random.default_rng(0).permutation(60)].copy()
+    again = sccl.mapping.transfer_labels(model, reference, mixed, "cell_type")
+    assert np.allclose(again.loc[shares[None].index], shares[None], atol=1e-6)
+    assert (query.X != x).nnz == 0
+    no_proteins = reference.copy()
+    no_proteins.obsm["protein_clr"].iloc[:] = np.nan
+    with pytest.raises(ValueError, match="40 query cells have rna and protein, but no reference cell has"):
+        sccl.mapping.transfer_labels(model, no_proteins, query, "cell_type")
+
+
+def test_predicted_proteins_are_those_of_like_cells_and_go_where_they_are_asked_to_go(cells, model, query):
+    x, before = query.X.copy(), query.obsm["protein_clr"].copy()
+    predicted = sccl.mapping.predict_modality(model, cells, query)
+    measured = query.obsm["protein_clr"]
+    found = sccl.mapping.agreement(predicted.mean, measured)
+    assert len(found.cells) == 40 and list(found.proteins.index) == list(measured.columns)
+    profile = pd.DataFrame([cells.obsm["protein_clr"].mean()] * 60, index=query.obs_names)
+    mean_profile = sccl.mapping.agreement(profile, measured)
+    assert found.cells["pearson"].mean() > mean_profile.cells["pearson"].mean() + 0.1
+    assert found.cells["rmse"].mean() < mean_profile.cells["rmse"].mean()
+    assert (predicted.spread.to_numpy() > 0).any() and predicted.spread.shape == predicted.mean.shape == (60, 15)
+    assert not sccl.mapping.predict_modality(model, cells, query, k=1).spread.to_numpy().any()
+    assert (query.X != x).nnz == 0 and query.obsm["protein_clr"].equals(before) and "guess" not in query.obsm
+    other = query.copy()  # what was measured of the query is not looked at
+    other.obsm["protein_clr"] = other.obsm["protein_clr"] + 1
+    assert sccl.mapping.predict_modality(model, cells, other, key_added="guess").mean.equals(predicted.mean)
+    assert other.obsm["guess"].equals(predicted.mean) and (other.X != x).nnz == 0
+    with pytest.raises(ValueError, match=r"query.obsm\['guess'\] exists already"):
+        sccl.mapping.predict_modality(model, cells, other, key_added="guess")
+
+
+def test_proteins_cannot_be_predicted_of_what_has_no_rna_nor_from_cells_without_both(cells, model, query):
+    empty = query.copy()
+    x = empty.X.tolil()
+    x[3] = 0
+    empty.X = x.tocsr()
+    with pytest.warns(UserWarning, match="1 cells without any expression"):
+        predicted = sccl.mapping.predict_modality(model, cells, empty)
+    assert predicted.mean.iloc[3].isna().all() and predicted.mean.drop(index=empty.obs_names[3]).notna().all(axis=None)
+    with pytest.raises(ValueError, match="no cell of which both RNA and proteins were measured"):
+        sccl.mapping.predict_modality(model, cells[:15].copy(), query)
+
+
+@given(data=st.data())
+@settings(max_examples=20, deadline=None)
+def test_agreement_is_what_numpy_says_of_each_cell_and_each_protein(data):
+    shape = data.draw(st.tuples(st.integers(2, 6), st.integers(2, 5)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    a, b = (
+        pd.DataFrame(rng.normal(size=shape), index=list("abcdef")[: shape[0]], columns=list("uvwxy")[: shape[1]])
+        for _ in range(2)
+    )
+    found = sccl.mapping.agreement(a, b[b.columns[::-1]])
+    for name in a.index:
+        assert np.isclose(found.cells.loc[name, "pearson"], np.corrcoef(a.loc[name], b.loc[name])[0, 1])
+    for name in a.columns:
+        assert np.isclose(found.proteins.loc[name, "rmse"], np.sqrt(((a[name] - b[name]) ** 2).mean()))

@@ -34,6 +34,9 @@ class Data:
         Row numbers of the cells that are scored: those with a label, shape `(n_scored,)`. Of `query`, if there is one.
     query
         Cells of a batch that was held out, with the genes of `adata`; no method may learn from them. None: none was.
+    protein_counts
+        Key of ``obsm`` with counts of proteins, of `adata` and `query`; those that are normalised by
+        :func:`sccl.pp.normalize_protein` are under :attr:`proteins`. None: there are none.
     """
 
     adata: AnnData
@@ -41,6 +44,22 @@ class Data:
     labels_key: str
     scored: np.ndarray
     query: AnnData | None = None
+    protein_counts: str | None = None
+
+    @property
+    def proteins(self) -> str:
+        """Key of ``obsm`` with normalised proteins.
+
+        Raises
+        ------
+        ValueError
+            If there are no proteins.
+        """
+        if self.protein_counts is None:
+            raise ValueError(
+                "The data have no proteins: name them, +data.protein_obsm_key=KEY, a key of obsm with counts."
+            )
+        return f"{self.protein_counts}_clr"
 
     @cached_property
     def pca(self) -> np.ndarray:
@@ -88,7 +107,8 @@ def prepare(config: Mapping[str, Any], *, max_cells: int | None = None, holdout:
     config
         ``_target_``, the dotted name of a function that returns an AnnData, and its arguments; beside these
         ``batch_key``, ``labels_key``, ``layer`` with the counts (``X`` if None), ``n_top_genes``; ``subsample``, the number
-        of cells to keep (all if None), see :func:`subsample`; and ``ignore_labels``, cell types that are not scored.
+        of cells to keep (all if None), see :func:`subsample`; ``ignore_labels``, cell types that are not scored; and, where
+        there are proteins, ``protein_obsm_key``, the key of ``obsm`` with their counts.
     max_cells
         Score a random part of this size where there are more cells; always the same part.
     holdout
@@ -141,11 +161,14 @@ def _prepare(config: dict[str, Any], max_cells: int | None, holdout: str | None)
     if query is not None:
         pp.preprocess(query, batch_key=batch_key, layer=layer, n_top_genes=None)
         query = query[:, adata.var_names].copy()
+    protein_key = config.get("protein_obsm_key")
+    for cells in [] if protein_key is None else [adata, *([] if query is None else [query])]:
+        pp.normalize_protein(cells, protein_key)
     labels = (adata if query is None else query).obs[labels_key]
     scored = np.flatnonzero(labels.notna() & ~labels.isin(as_text(config["ignore_labels"])))
     if max_cells is not None and len(scored) > max_cells:
         scored = np.sort(np.random.default_rng(0).choice(scored, max_cells, replace=False))
-    return Data(adata, batch_key, labels_key, scored, query)
+    return Data(adata, batch_key, labels_key, scored, query, protein_key)
 
 
 def _load(config: dict[str, Any]) -> AnnData:
@@ -155,7 +178,7 @@ def _load(config: dict[str, Any]) -> AnnData:
     """
     from hydra.utils import get_method
 
-    config = {name: value for name, value in config.items() if name not in ("layer", "n_top_genes")}
+    config = {name: value for name, value in config.items() if name not in ("layer", "n_top_genes", "protein_obsm_key")}
     batch_key, labels_key = config.pop("batch_key"), config.pop("labels_key")
     ignored, n_cells = config.pop("ignore_labels"), config.pop("subsample")
     adata = get_method(config.pop("_target_"))(**config)

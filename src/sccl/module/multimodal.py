@@ -65,7 +65,7 @@ class MultimodalModule(BaseModuleClass):
         *,
         integrate: Integrate,
         modality_dropout: float = 0.2,
-        temperature: float = 0.2,
+        temperature: float = 0.5,
     ) -> None:
         super().__init__()
         check_choice(integrate, "integrate", get_args(Integrate))

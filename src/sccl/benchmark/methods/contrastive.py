@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import scvi
 
 from sccl import augment, catalogue, mapping
@@ -12,6 +13,44 @@ from sccl import model as models
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
 from sccl.inputs.plugins import find_part
+
+
+def train(
+    data: Data,
+    *,
+    seed: int,
+    model: Mapping[str, Any],
+    augmentation: Mapping[str, Any],
+    sampling: Mapping[str, Any],
+    network: Mapping[str, Any],
+    training: Mapping[str, Any],
+    semantics: augment.config.Semantics = "corrected",
+    protein_obsm_key: str | None = None,
+) -> models.CLModel:
+    """Return a trained model; arguments as for :func:`embed`, and where normalised proteins are, if it is to learn from them."""
+    scvi.settings.seed = seed
+    adata = data.adata.copy()
+    hyper_parameters = dict(model)
+    known = {name: getattr(models, name) for name in catalogue.models()}
+    cls = find_part(hyper_parameters.pop("name"), known, models.CLModel, what="model")
+    cls.setup_anndata(adata, batch_key=data.batch_key, protein_obsm_key=protein_obsm_key)
+    widths = {name: value for name, value in network.items() if value is not None}
+    trained = cls(adata, **widths, **hyper_parameters)
+    is_reference = any("apply_prob" in step for step in augmentation.values())
+    views = augment.from_config(augmentation, semantics=semantics if is_reference else "corrected")
+    trained.train(
+        augmentation=views if augmentation else None,
+        sampling=sampling or None,
+        enable_progress_bar=False,
+        **training,
+    )
+    return trained
+
+
+def loss_of(trained: models.CLModel) -> pd.Series:
+    """Return the loss of each epoch."""
+    assert trained.history is not None
+    return trained.history["train_loss"].squeeze("columns")
 
 
 def embed(
@@ -47,25 +86,19 @@ def embed(
     projection, readout
         Which output, see :meth:`sccl.CLModel.get_latent_representation`.
     """
-    scvi.settings.seed = seed
-    adata = data.adata.copy()
-    hyper_parameters = dict(model)
-    known = {name: getattr(models, name) for name in catalogue.models()}
-    cls = find_part(hyper_parameters.pop("name"), known, models.CLModel, what="model")
-    cls.setup_anndata(adata, batch_key=data.batch_key)
-    widths = {name: value for name, value in network.items() if value is not None}
-    trained = cls(adata, **widths, **hyper_parameters)
-    is_reference = any("apply_prob" in step for step in augmentation.values())
-    views = augment.from_config(augmentation, semantics=semantics if is_reference else "corrected")
-    trained.train(
-        augmentation=views if augmentation else None,
-        sampling=sampling or None,
-        enable_progress_bar=False,
-        **training,
+    trained = train(
+        data,
+        seed=seed,
+        model=model,
+        augmentation=augmentation,
+        sampling=sampling,
+        network=network,
+        training=training,
+        semantics=semantics,
     )
     z_nd, loss = (
         trained.get_latent_representation(projection=projection, readout=readout),
-        trained.history["train_loss"].squeeze("columns"),
+        loss_of(trained),
     )
     if data.query is None:
         return Embedding(z_nd, loss)

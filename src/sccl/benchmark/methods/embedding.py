@@ -28,12 +28,16 @@ class Embedding:
         the method cannot embed cells that it has not learned from.
     query_labels
         The label that the method itself gives each cell of ``data.query``. None: it has no way to.
+    query_proteins
+        Normalised proteins of the cells of ``data.query`` as the method predicts them from their RNA, cells × proteins in the
+        order of the data's. None: it does not.
     """
 
     z_nd: np.ndarray
     loss: pd.Series | None = None
     query_nd: np.ndarray | None = None
     query_labels: np.ndarray | None = None
+    query_proteins: np.ndarray | None = None
 
 
 class Method(Protocol):

@@ -8,7 +8,7 @@ nearest neighbours among the others.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ import pandas as pd
 from sccl import graph
 from sccl.benchmark.run.picture import queries
 from sccl.graph.search import Metric
+from sccl.mapping.agreement import agreement
 from sccl.mapping.votes import vote
 from sccl.pl.coordinates import umap_with_query
 
@@ -40,7 +41,7 @@ def score(data: Data, embedding: Embedding) -> dict[str, float]:
 
     Returns
     -------
-    See :func:`label_scores`.
+    See :func:`label_scores`; and :func:`protein_scores`, if the method predicts proteins.
 
     Raises
     ------
@@ -52,7 +53,8 @@ def score(data: Data, embedding: Embedding) -> dict[str, float]:
     if not data.scored.size:
         raise ValueError("No cell of the batch that was held out has a label, so there is nothing to score.")
     true = data.query_labels.iloc[data.scored].astype(str).to_numpy()
-    return label_scores(true, predict(data, embedding)[data.scored], known=data.labels.dropna().astype(str).unique())
+    scores = label_scores(true, predict(data, embedding)[data.scored], known=data.labels.dropna().astype(str).unique())
+    return scores if embedding.query_proteins is None else scores | protein_scores(data, embedding.query_proteins)
 
 
 def predict(data: Data, embedding: Embedding) -> np.ndarray:
@@ -93,6 +95,24 @@ def label_scores(true: np.ndarray, predicted: np.ndarray, *, known: np.ndarray) 
         "Macro-F1": macro_f1(every, np.union1d(true, predicted)),
         "Accuracy, shared": float(accuracy_score(true[shared], predicted[shared])) if shared.any() else np.nan,
         "Macro-F1, shared": macro_f1(shared, np.unique(true[shared])) if shared.any() else np.nan,
+    }
+
+
+def protein_scores(data: Data, predicted: np.ndarray) -> dict[str, float]:
+    """Compare the proteins that a method predicted for the held-out cells with those that were measured.
+
+    Returns
+    -------
+    Means of Pearson correlation and root mean squared error, over the proteins of a cell and over the cells of a protein.
+    """
+    assert data.query is not None
+    measured: Any = data.query.obsm[data.proteins]
+    found = agreement(pd.DataFrame(predicted, index=measured.index, columns=measured.columns), measured)
+    parts = {"cells": found.cells, "proteins": found.proteins}
+    return {
+        f"{title}, {name}": float(part[score].mean())
+        for name, part in parts.items()
+        for title, score in (("Pearson", "pearson"), ("RMSE", "rmse"))
     }
 
 
