@@ -12,7 +12,6 @@ from two_processes import data, losses_and_gradients, trained
 import sccl
 from sccl.module import architectures
 
-
 pytestmark = pytest.mark.slow
 
 
