@@ -108,3 +108,37 @@ def test_an_interruption_cancels_what_was_submitted(slurm, tmp_path):
             return
         time.sleep(1)
     pytest.fail(left)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.cpu_count() == 1, reason="Slurm gives each process a core of its own")
+def test_two_processes_of_one_job_train_one_model(slurm, tmp_path):
+    import numpy as np
+
+    import sccl
+
+    adata = sccl.datasets.simulate(n_cells=200, n_genes=60, n_batches=2, seed=0)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    options = ["--steps", "12"]
+    done = subprocess.run(
+        [
+            "sbatch",
+            "--wait",
+            f"--output={tmp_path}/log",
+            "docs/distributed.sbatch",
+            tmp_path / "cells.h5ad",
+            tmp_path,
+            *options,
+        ],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | slurm | {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, (tmp_path / "log").read_text()[-3000:]
+    sccl.pp.preprocess(adata, batch_key="batch")
+    sccl.CLModel.setup_anndata(adata, batch_key="batch")
+    model = sccl.CLModel.load(tmp_path / "model", adata)
+    assert model.training_[0]["n_steps"] == 12
+    assert np.allclose(np.load(tmp_path / "embedding.npy"), model.get_latent_representation(), atol=1e-5)

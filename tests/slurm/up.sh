@@ -41,7 +41,7 @@ SlurmctldPidFile=$state/controller.pid
 SlurmdPidFile=$state/node.pid
 SlurmctldLogFile=$state/log/controller
 SlurmdLogFile=$state/log/node
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=$memory State=UNKNOWN
 PartitionName=test Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF=$state/slurm.conf
