@@ -3,7 +3,7 @@
 python tests/performance/scale.py --cells 100000 1000000           in memory, and how each stage grows
 python tests/performance/scale.py --cells 100000 1000000 --disk    from a store on disk
 
-Each size runs in a process of its own. For each stage: CPU seconds, seconds, and the largest resident memory while it ran; in
+Each size runs in a process of its own, on disk one that writes and one that learns. For each stage: CPU seconds, seconds, and the largest resident memory while it ran; in
 memory beside what ``X`` and the counts hold. Growth is the exponent of the cells, 1 where time is proportional to them.
 """
 
@@ -13,7 +13,6 @@ import argparse
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -159,23 +158,22 @@ def run(n_cells: int, args: argparse.Namespace) -> dict[str, object]:
     stages, steps = Stages(), steps_timer()
     result: dict[str, object] = {"cells": n_cells, "start_mb": round(peak_mb())}
     train = {"max_steps": args.steps, "enable_progress_bar": False, "callbacks": [steps]}
-    if args.disk:
-        folder = Path(tempfile.mkdtemp(dir=args.folder))
-        try:
-            with stages.stage("simulate"):
-                files = simulate_files(folder, n_cells, args.genes, args.batches)
-            with stages.stage("preprocess"):
-                store = sccl.pp.preprocess_to(
-                    folder / "store.zarr", files, batch_key="batch", n_top_genes=args.top_genes, progress=False
-                )
-            model = sccl.CLModel(registry=store.registry)
-            with stages.stage("train"):
-                model.train(datamodule=store, **train)
-            n_steps = model.training_[-1]["n_steps"]
-            with stages.stage("embed"):
-                latent = model.get_latent_representation(store)
-        finally:
-            shutil.rmtree(folder)
+    if args.part == "write":
+        with stages.stage("simulate"):
+            files = simulate_files(Path(args.folder), n_cells, args.genes, args.batches)
+        with stages.stage("preprocess"):
+            sccl.pp.preprocess_to(
+                Path(args.folder) / "store.zarr", files, batch_key="batch", n_top_genes=args.top_genes, progress=False
+            )
+        return {"stages": stages.rows}
+    if args.part == "learn":
+        store = sccl.pp.CellStore(Path(args.folder) / "store.zarr")
+        model = sccl.CLModel(registry=store.registry)
+        with stages.stage("train"):
+            model.train(datamodule=store, **train)
+        n_steps = model.training_[-1]["n_steps"]
+        with stages.stage("embed"):
+            latent = model.get_latent_representation(store)
     else:
         with stages.stage("simulate"):
             adata = simulate(n_cells, args.genes, args.batches)
@@ -238,17 +236,27 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--disk", action="store_true")
     parser.add_argument("--folder", default=None, help="where files and store are written, and removed afterwards")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=["all", "write", "learn"], help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.one:
+    if args.part:
         print(json.dumps(run(args.cells[0], args)))
         return
-    results = []
+    results, where = [], args.folder
     for n_cells in [WARM_UP, *args.cells]:
         print(f"{n_cells} cells: stage, CPU s, s, peak MB", file=sys.stderr)
-        command = [sys.executable, __file__, *options(args), "--one", "--cells", str(n_cells)]
-        results.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1]))
+        if not args.disk:
+            results.append(measured(n_cells, "all", args))
+            continue
+        with tempfile.TemporaryDirectory(dir=where) as args.folder:
+            written, learned = (measured(n_cells, part, args) for part in ("write", "learn"))
+        results.append({**learned, "stages": {**written["stages"], **learned["stages"]}})
     report(results[1:])
+
+
+def measured(n_cells: int, part: str, args: argparse.Namespace) -> dict:
+    """Run one size, or a part of it, in a process of its own."""
+    command = [sys.executable, __file__, *options(args), "--part", part, "--cells", str(n_cells)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
 
 
 def options(args: argparse.Namespace) -> list[str]:
@@ -256,7 +264,7 @@ def options(args: argparse.Namespace) -> list[str]:
     given = {"--genes": args.genes, "--top-genes": args.top_genes, "--batches": args.batches, "--steps": args.steps}
     given["--folder"] = args.folder
     words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    return [*words, *(["--disk"] if args.disk else [])]
+    return words
 
 
 if __name__ == "__main__":

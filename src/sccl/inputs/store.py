@@ -54,10 +54,10 @@ class CellStore:
 
     Examples
     --------
+    >>> _ = sccl.pp.preprocess_to("cells.zarr", ["cells.h5ad"], batch_key="batch", progress=False)
     >>> store = sccl.pp.CellStore("cells.zarr")
-    >>> model = sccl.CLModel(registry=store.registry)
-    >>> model.train(datamodule=store)
-    >>> latent = pd.DataFrame(model.get_latent_representation(store), index=store.obs_names)
+    >>> store.shape, store.batches
+    ((180, 80), ['batch_1', 'batch_2', 'batch_3'])
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -87,11 +87,14 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, *, any_cells: np.ndarray 
 
     if len(pairs) < h_nd.shape[1]:
         return None
-    first_pd, second_pd = (h_nd[rows].astype(np.float64) for rows in pairs.T)
-    difference_pd = (first_pd - second_pd) / np.sqrt(2)
+    # one large array of float64 at a time
+    difference_pd = h_nd[pairs[:, 0]].astype(np.float64)
+    difference_pd -= h_nd[pairs[:, 1]]
+    difference_pd /= np.sqrt(2)
     if not difference_pd.any():
         return None
     within_dd, _ = ledoit_wolf(difference_pd, assume_centered=True)
+    del difference_pd
     variance_d, axes_dd = eigh(np.cov(_rows(h_nd, any_cells).T, dtype=np.float64), within_dd)
     variance_d = np.maximum(variance_d, 1)
     reliability_d = 1 - 1 / variance_d

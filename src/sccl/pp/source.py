@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -67,6 +68,7 @@ class Source:
 
         return tqdm(
             desc=what,
+            file=sys.stdout,  # as the bars of scvi-tools
             total=int(self.starts[-1]),
             initial=done,
             unit=" cells",

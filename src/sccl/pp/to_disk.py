@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,10 @@ def preprocess_to(
 
     Examples
     --------
-    >>> store = sccl.pp.preprocess_to("cells.zarr", ["a.h5ad", "b.h5ad"], batch_key="donor", n_top_genes=2000)
+    >>> store = sccl.pp.preprocess_to("chosen.zarr", ["cells.h5ad"], batch_key="batch", n_top_genes=50)
     >>> model = sccl.CLModel(registry=store.registry)
-    >>> model.train(datamodule=store)
-    >>> latent = model.get_latent_representation(store)
+    >>> model.train(max_steps=10, datamodule=store)
+    >>> latent = pd.DataFrame(model.get_latent_representation(store), index=store.obs_names)
     """
     import_annbatch()
     check_parameters(n_top_genes=n_top_genes, target_sum=target_sum)
@@ -98,6 +99,8 @@ def preprocess_to(
     cells = [CellFile.read(Path(file), layer) for file in files]
     keys = [] if batch_key is None else [batch_key] if isinstance(batch_key, str) else list(batch_key)
     obs = join_obs(cells, keys)
+    ends = np.cumsum([len(file.obs) for file in cells])
+    cells = [replace(file, obs=obs.iloc[end - len(file.obs) : end]) for file, end in zip(cells, ends, strict=True)]
     batches = None if batch_key is None else pd.factorize(find_batches(obs, batch_key))[0]
     genes = _shared_genes(cells)
     record = {"batch_key": batch_key, "n_top_genes": n_top_genes, "target_sum": float(target_sum), "layer": layer}
