@@ -117,17 +117,23 @@ def _run_sparse(
     order = np.arange(n_genes, dtype=np.int32)
     other = np.empty(n_genes, np.float32)
     for i in range(rows.size):
+        first, last = indptr[rows[i]], indptr[rows[i] + 1]
+        if not applied[:, i].any():
+            stops[i] = starts[i] + last - first
+            for k in range(last - first):
+                values[starts[i] + k], genes[starts[i] + k] = data[first + k], indices[first + k]
+            continue
         scatter_row(x, rows[i], data, indices, indptr)
-        nonzero = indices[indptr[rows[i]] : indptr[rows[i] + 1]]
+        nonzero = indices[first:last]
         is_known = run_row(
             x, i, nonzero, functions, parameters, applied, keys, partners, data, indices, indptr, bits, order, other
         )
         at, limit = starts[i], stops[i]
         if is_known:
             for gene in nonzero:
-                if x[gene] != 0:
-                    values[at], genes[at] = x[gene], gene
-                    at += 1
+                # written in any case, and kept if it is one: which the processor need not guess
+                values[at], genes[at] = x[gene], gene
+                at += x[gene] != 0
         else:
             for gene in range(n_genes):
                 if x[gene] != 0:

@@ -13,6 +13,8 @@ from sccl.dataloaders.loader import TwoViewDataLoader
 from sccl.dataloaders.requests import RequestSampler
 
 if TYPE_CHECKING:
+    import torch
+
     from sccl.augment import Compose
     from sccl.dataloaders.manager import CellManager
     from sccl.dataloaders.sampling import Sampling
@@ -109,3 +111,7 @@ class TwoViewDataSplitter(DataSplitter):
             epoch = min(epoch, (self.n_steps - 1) // loader.sampler.steps_per_epoch)
         loader.sampler.set_epoch(epoch)
         return loader
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a minibatch to the accelerator; on the CPU it is where it should be."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
