@@ -213,7 +213,8 @@ def test_minibatches_are_of_one_batch_and_partners_of_another(store, in_memory):
     model = sccl.CLModel(registry=store.registry)
     asked = SimpleNamespace(train_size=0.75, validation_size=None, batch_size=64)
     cells = StoredCells(model, store)
-    _, _, splitter = cells.prepare(asked, sccl.augment.CrossBatchPositive(), "batch", None, seed=3)
+    cells.choose(sccl.augment.CrossBatchPositive(), "batch", None, None)
+    _, _, splitter = cells.load(asked, seed=3)
     train, val = (rows_of(runs) for runs in (splitter.train_runs, splitter.val_runs))
     assert np.array_equal(np.sort([*train, *val]), np.arange(900))
     x, seen = in_memory.X.toarray(), []
