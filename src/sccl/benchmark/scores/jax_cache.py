@@ -11,11 +11,13 @@ def use_jax_cache() -> Path | None:
 
     Returns
     -------
-    The directory, below ``XDG_CACHE_HOME`` or ``~/.cache``; None if nothing can be written there: every process then compiles for
-    itself.
+    The directory, below ``XDG_CACHE_HOME`` or ``~/.cache``, or the one that JAX was told before; None if nothing can be written
+    there: every process then compiles for itself.
     """
     import jax
 
+    if jax.config.jax_compilation_cache_dir:
+        return Path(jax.config.jax_compilation_cache_dir)
     try:
         directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sccl" / "jax"
         directory.mkdir(parents=True, exist_ok=True)

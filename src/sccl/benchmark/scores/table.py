@@ -13,6 +13,7 @@ import pandas as pd
 from sccl.benchmark.scores.cilisi import cilisi
 from sccl.benchmark.scores.clusters import cluster_agreement
 from sccl.benchmark.scores.inputs import as_codes, as_embedding, check_same_order
+from sccl.benchmark.scores.jax_cache import use_jax_cache
 from sccl.benchmark.scores.kbet import kbet_per_label
 from sccl.benchmark.scores.lisi import lisi
 from sccl.benchmark.scores.neighbors import exact_neighbors
@@ -214,6 +215,7 @@ def _alone() -> Iterator[None]:
     import scib_metrics
     from threadpoolctl import threadpool_limits
 
+    use_jax_cache()
     verbosity = scib_metrics.settings.verbosity
     scib_metrics.settings.verbosity = logging.WARNING
     try:

@@ -81,6 +81,8 @@ class StoreLoader:
         With the epoch it determines everything.
     n_steps
         Number of minibatches of all epochs together. None: all epochs are whole.
+    sparse
+        See :class:`~sccl.dataloaders.collate.TwoViewCollate`.
     """
 
     # where the trainer looks whether cells are shuffled
@@ -97,11 +99,12 @@ class StoreLoader:
         batch_size: int,
         seed: int,
         n_steps: int | None = None,
+        sparse: bool = False,
     ) -> None:
         self.store, self.runs, self.residents = store, runs, residents
         self.augmentation, self.sampling = augmentation, sampling
         self.batch_size, self.seed, self.n_steps = batch_size, seed, n_steps
-        self._collate = TwoViewCollate(augmentation)
+        self._collate = TwoViewCollate(augmentation, sparse=sparse)
         self._epoch = 0
 
     @property

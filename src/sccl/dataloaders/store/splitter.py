@@ -39,6 +39,8 @@ class StoreSplitter(pl.LightningDataModule):
         Numbers of cells.
     n_steps
         Number of minibatches after which training ends.
+    sparse
+        Whether views stay sparse where they can be.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class StoreSplitter(pl.LightningDataModule):
     """
 
     n_steps: int | None = None
+    sparse: bool = False
 
     def __init__(self, store: CellStore, train_size: float, validation_size: float | None, *, seed: int) -> None:
         super().__init__()
@@ -97,4 +100,4 @@ class StoreSplitter(pl.LightningDataModule):
         return self._loader(self.val_runs, None) if self.n_val else []
 
     def _loader(self, runs: np.ndarray, sampling: Sampling | None) -> StoreLoader:
-        return StoreLoader(self._store, runs, sampling=sampling, seed=self.seed, **self._how)
+        return StoreLoader(self._store, runs, sampling=sampling, seed=self.seed, sparse=self.sparse, **self._how)
