@@ -62,7 +62,7 @@ def world(tmp_path_factory):
     import anndata
 
     folder = tmp_path_factory.mktemp("reader")
-    raw = sccl.datasets.simulate(n_cells=180, n_genes=80, n_batches=3, n_types=3, mean_count=2.0, seed=0)
+    raw = sccl.datasets.simulate(n_cells=180, n_genes=80, n_batches=3, n_types=3, mean_count=2.0, n_proteins=9, seed=0)
     raw.obs["type"] = raw.obs["cell_type"]
     raw.obsm["X_scGPT"] = np.random.default_rng(0).normal(size=(raw.n_obs, 4))
     for name in ("cells", "pbmc"):
@@ -72,6 +72,7 @@ def world(tmp_path_factory):
     ready = {name: cells.copy() for name, cells in parts.items()}
     for cells in ready.values():
         sccl.pp.preprocess(cells, batch_key="batch", n_top_genes=None)
+        sccl.pp.normalize_protein(cells)
         cells.obsm["X_pca"] = sccl.graph.representation(cells, n_comps=5)
         cells.obsm["X_cl"] = cells.obsm["X_pca"][:, :2]
         cells.obs[["cell_type_predicted", "cell_type_confidence"]] = [["type_1", 1.0]] * cells.n_obs
@@ -91,13 +92,19 @@ def run(texts: list[str], world, monkeypatch, **more) -> int:
     from matplotlib import pyplot
     from torch.utils.data import DataLoader
 
-    folder, parts, ready, model, _ = world
+    folder, parts, ready, model, anndata = world
     monkeypatch.chdir(folder)
     joined = "\n".join(texts)
     names = {
         name: (parts if f"preprocess({name}" in joined else ready)[name].copy()
         for name in ("adata", "reference", "query")
     }
+    if "mdata" in joined:
+        import mudata
+
+        proteins = parts["adata"].obsm["protein"]
+        with warnings.catch_warnings(action="ignore"):  # pandas 3 has some for mudata
+            names["mdata"] = mudata.MuData({"rna": parts["adata"].copy(), "protein": anndata.AnnData(proteins)})
     names |= {"sccl": sccl, "sc": sc, "np": np, "torch": torch, "DataLoader": DataLoader, "model": model}
     names |= {"network": torch.nn.Linear(80, 4), "ntxent": NTXentLoss()}
     names |= {"pca": ready["adata"].obsm["X_pca"], "z": ready["adata"].obsm["X_cl"]}

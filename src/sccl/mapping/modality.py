@@ -86,8 +86,11 @@ def predict_modality(
 
     Examples
     --------
+    >>> sccl.CLModel.setup_anndata(reference, batch_key="batch", protein_obsm_key="protein_clr")
+    >>> model = sccl.CLModel(reference)
+    >>> model.train()
     >>> predicted = sccl.mapping.predict_modality(model, reference, query)
-    >>> predicted.mean.iloc[:, :5], predicted.spread.mean()
+    >>> most_certain = predicted.spread.mean().nsmallest(5)
     """
     model._check_if_trained(warn=False)
     check_modality(model.registry, "protein")
