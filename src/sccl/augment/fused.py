@@ -32,13 +32,22 @@ def run_fused(csr: csr_matrix, rows: np.ndarray | None, program: list[tuple[Oper
         The view, float32, cells × genes; overwritten.
     """
     _run(
-        np.ascontiguousarray(csr.data, np.float32),
-        np.ascontiguousarray(csr.indices, np.int32),
-        np.ascontiguousarray(csr.indptr, np.int64),
+        *as_compiled(csr),
         np.empty(0, np.int64) if rows is None else rows,
         *pack(program, out.shape[0]),
         out,
     )
+
+
+def as_compiled(csr: csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return values, genes and where rows begin as compiled code reads them; what that takes is done once for each matrix."""
+    arrays = (csr.data, csr.indices, csr.indptr)
+    known, converted = vars(csr).get("_as_compiled", (None, None))
+    if known is None or any(one is not other for one, other in zip(known, arrays, strict=True)):
+        types = (np.float32, np.int32, np.int64)
+        converted = tuple(np.ascontiguousarray(one, dtype) for one, dtype in zip(arrays, types, strict=True))
+        csr._as_compiled = (arrays, converted)
+    return converted
 
 
 def pack(program: list[tuple[Operation, Step]], n_cells: int) -> tuple[np.ndarray, ...]:

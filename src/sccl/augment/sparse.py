@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sccl.augment.fused import pack, run_row
+from sccl.augment.fused import as_compiled, pack, run_row
 from sccl.augment.scatter import scatter_row
 from sccl.storage.compiled import compiled
 
@@ -51,8 +51,8 @@ class SparseRows(NamedTuple):
 
 def rows_of(csr: csr_matrix, rows: np.ndarray) -> SparseRows:
     """Return rows of a matrix, which they share memory with."""
-    indptr = csr.indptr.astype(np.int64, copy=False)
-    return SparseRows(csr.data, csr.indices, indptr[rows], indptr[rows + 1], csr.shape[1])
+    starts, stops = (csr.indptr[ends].astype(np.int64) for ends in (rows, rows + 1))
+    return SparseRows(csr.data, csr.indices, starts, stops, csr.shape[1])
 
 
 def run_sparse(csr: csr_matrix, rows: np.ndarray, programs: list[list[tuple[Operation, Step]]]) -> SparseRows:
@@ -82,11 +82,7 @@ def run_sparse(csr: csr_matrix, rows: np.ndarray, programs: list[list[tuple[Oper
     stops = np.cumsum(most)
     starts = stops - most
     values, genes = np.empty(most.sum(), np.float32), np.empty(most.sum(), np.int32)
-    matrix = (
-        np.ascontiguousarray(csr.data, np.float32),
-        np.ascontiguousarray(csr.indices, np.int32),
-        np.ascontiguousarray(csr.indptr, np.int64),
-    )
+    matrix = as_compiled(csr)
     for i, program in enumerate(programs):
         of_view = slice(i * rows.size, (i + 1) * rows.size)
         packed = pack(program, rows.size)
