@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+from hydra.utils import get_method
 
 import sccl
 from sccl.benchmark import app
@@ -217,3 +219,24 @@ def test_a_study_of_both_kinds_makes_one_report_of_two_parts(results, tmp_path):
     names = {path.name for path in write_report(both, tmp_path / "report")}
     assert {"runs.csv", "holdout_runs.csv"} <= names
     assert set(read_runs(both)["method"]) == {"pca"}
+
+
+def test_proteins_of_held_out_cells_are_predicted_and_scored_beside_simple_means():
+    few = ["data=demo_protein", "data.n_cells=150", "data.n_genes=200", "data.n_types=3", "holdout=batch_1"]
+    scores = {}
+    for name, options in {
+        "model": ["method=multimodal", "method.query=predicted", "augmentation=mask", "training.max_epochs=3"],
+        "mean": ["method=protein_baseline", "method.kind=mean"],
+        "true type": ["method=protein_baseline", "method.kind=true_type"],
+    }.items():
+        (run,) = plan([*few, *options]).runs
+        method = dict(run.config["method"])
+        embed = get_method(method.pop("_target_"))
+        data = prepare(run.config["data"], holdout="batch_1")
+        with warnings.catch_warnings(action="ignore"):  # there is one batch to learn from
+            scores[name] = holdout.score(data, embed(data, seed=0, **method))
+    pearson = {name: found["Pearson, cells"] for name, found in scores.items()}
+    assert pearson["mean"] < pearson["model"] and pearson["mean"] < pearson["true type"]
+    assert scores["mean"]["RMSE, cells"] > scores["model"]["RMSE, cells"] > 0
+    with pytest.raises(ValueError, match="The data have no proteins"):
+        held_out().proteins  # noqa: B018

@@ -174,7 +174,8 @@ def one_run(words: list[str]) -> list[str]:
     held_out = ["holdout=batch_1"] if "+experiment=holdout" in words else []
     run = plan([*(word for word in words if not word.startswith("--")), *held_out]).runs[0]
     kept = [option for option in run.command if not option.startswith(("data", "training.max_epochs", "+cluster"))]
-    return [*kept, *SMALL, "training.max_epochs=1", f"results={run.results}"]
+    proteins = ["+data.protein_obsm_key=protein"] if "protein_obsm_key" in run.config["data"] else []
+    return [*kept, *SMALL, *proteins, "training.max_epochs=1", f"results={run.results}"]
 
 
 @pytest.mark.slow
