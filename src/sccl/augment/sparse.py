@@ -114,20 +114,21 @@ def _run_sparse(
     other = np.empty(n_genes, np.float32)
     for i in range(rows.size):
         first, last = indptr[rows[i]], indptr[rows[i] + 1]
+        at, limit = starts[i], stops[i]
         if not applied[:, i].any():
-            stops[i] = starts[i] + last - first
-            for k in range(last - first):
-                values[starts[i] + k], genes[starts[i] + k] = data[first + k], indices[first + k]
+            for k in range(first, last):
+                # written in any case, and kept if it is no zero: which the processor need not guess
+                values[at], genes[at] = data[k], indices[k]
+                at += data[k] != 0
+            stops[i] = at
             continue
         scatter_row(x, rows[i], data, indices, indptr)
         nonzero = indices[first:last]
         is_known = run_row(
             x, i, nonzero, functions, parameters, applied, keys, partners, data, indices, indptr, bits, order, other
         )
-        at, limit = starts[i], stops[i]
         if is_known:
             for gene in nonzero:
-                # written in any case, and kept if it is one: which the processor need not guess
                 values[at], genes[at] = x[gene], gene
                 at += x[gene] != 0
         else:
