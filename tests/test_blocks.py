@@ -163,7 +163,7 @@ SHELL = [block for block in BLOCKS if block.language in ("bash", "console")]
 
 
 #: What a run of a page is made on here, and how long.
-SMALL = "data=file data.path=cells.h5ad data.batch_key=batch data.labels_key=type data.n_top_genes=null".split()
+SMALL = "data=file data.path=cells.h5ad data.batch_key=batch data.labels_key=type data.n_top_genes=null data.subsample=null".split()
 
 
 def one_run(words: list[str]) -> list[str]:
