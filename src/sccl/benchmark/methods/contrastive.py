@@ -27,7 +27,26 @@ def train(
     semantics: augment.config.Semantics = "corrected",
     protein_obsm_key: str | None = None,
 ) -> models.CLModel:
-    """Return a trained model; arguments as for :func:`embed`, and where normalised proteins are, if it is to learn from them."""
+    """Return a trained model.
+
+    Parameters
+    ----------
+    data, seed
+        See :class:`sccl.benchmark.methods.Method`.
+    model
+        ``name``, one of :mod:`sccl.model`, an entry point of another package in the group ``sccl.model``, or
+        ``"package.module:Class"``; and the architecture's hyper-parameters.
+    augmentation, semantics
+        See :func:`sccl.augment.from_config`; ``semantics`` concerns the reference's files alone. Empty: the model's own.
+    sampling
+        See :func:`sccl.dataloaders.as_sampling`. Empty: the model's own.
+    network
+        ``n_hidden``, ``n_latent`` and ``dropout_rate``; the model's own where None.
+    training
+        Arguments of :meth:`sccl.CLModel.train`.
+    protein_obsm_key
+        Where normalised proteins are, if it is to learn from them.
+    """
     scvi.settings.seed = seed
     adata = data.adata.copy()
     hyper_parameters = dict(model)
@@ -53,53 +72,20 @@ def loss_of(trained: models.CLModel) -> pd.Series:
     return trained.history["train_loss"].squeeze("columns")
 
 
-def embed(
-    data: Data,
-    *,
-    seed: int,
-    model: Mapping[str, Any],
-    augmentation: Mapping[str, Any],
-    sampling: Mapping[str, Any],
-    network: Mapping[str, Any],
-    training: Mapping[str, Any],
-    projection: bool = False,
-    readout: bool = True,
-    semantics: augment.config.Semantics = "corrected",
-) -> Embedding:
+def embed(data: Data, *, seed: int, projection: bool = False, readout: bool = True, **parameters: Any) -> Embedding:
     """Train a model and embed all cells; new ones are mapped as they are, and labelled by :mod:`sccl.mapping`.
 
     Parameters
     ----------
     data, seed
         See :class:`sccl.benchmark.methods.Method`.
-    model
-        ``name``, one of :mod:`sccl.model`, an entry point of another package in the group ``sccl.model``, or
-        ``"package.module:Class"``; and the architecture's hyper-parameters.
-    augmentation, semantics
-        See :func:`sccl.augment.from_config`; ``semantics`` concerns the reference's files alone. Empty: the model's own.
-    sampling
-        See :func:`sccl.dataloaders.as_sampling`. Empty: the model's own.
-    network
-        ``n_hidden``, ``n_latent`` and ``dropout_rate``; the model's own where None.
-    training
-        Arguments of :meth:`sccl.CLModel.train`.
     projection, readout
         Which output, see :meth:`sccl.CLModel.get_latent_representation`.
+    **parameters
+        See :func:`train`.
     """
-    trained = train(
-        data,
-        seed=seed,
-        model=model,
-        augmentation=augmentation,
-        sampling=sampling,
-        network=network,
-        training=training,
-        semantics=semantics,
-    )
-    z_nd, loss = (
-        trained.get_latent_representation(projection=projection, readout=readout),
-        loss_of(trained),
-    )
+    trained = train(data, seed=seed, **parameters)
+    z_nd, loss = trained.get_latent_representation(projection=projection, readout=readout), loss_of(trained)
     if data.query is None:
         return Embedding(z_nd, loss)
     if projection or not readout:
