@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from sccl.inputs.names import absent
 
 
 def as_text(column: Any) -> np.ndarray:
@@ -71,9 +72,7 @@ def find_column(obs: pd.DataFrame, key: Any, argument: str, *, owner: str = "ada
             f"`{argument}` must be the name of a column of {owner}.obs, found {type(key).__name__} {key!r}."
         )
     if key not in obs:
-        nearest = get_close_matches(key, list(map(str, obs)), n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-        raise KeyError(f"`{argument}`: {key!r} is not in {owner}.obs, which holds {list(obs)}{hint}")
+        raise KeyError(absent(argument, key, f"{owner}.obs", obs))
     column = obs[key]
     if isinstance(column, pd.DataFrame):
         raise ValueError(

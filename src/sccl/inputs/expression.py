@@ -1,7 +1,6 @@
 """What an expression matrix is: two axes, readable by cells, finite and not negative."""
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import h5py
@@ -13,6 +12,7 @@ from scipy import sparse
 
 from sccl.inputs.blocks import blocks
 from sccl.inputs.csr import check_indices
+from sccl.inputs.names import absent
 
 LARGEST_LOG = 20.0
 """No logarithm of counts per million exceeds it, not even to base 2."""
@@ -42,9 +42,7 @@ def matrix_of(adata: AnnData, layer: str | None, *, what: str = "adata") -> tupl
     """
     names = [str(name) for name in adata.layers.keys() if name is not None]  # AnnData may list X itself as None
     if layer is not None and layer not in names:
-        nearest = get_close_matches(str(layer), names, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-        raise KeyError(f"`layer`: {layer!r} is not in {what}.layers, which holds {names}{hint}")
+        raise KeyError(absent("layer", layer, f"{what}.layers", names))
     name = name_of(layer, what=what)
     x = adata.X if layer is None else adata.layers[layer]
     if x is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy import sparse
 
 from sccl.inputs.csr import as_csr, check_indices
 from sccl.inputs.expression import LARGEST_LOG
+from sccl.inputs.names import absent
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -56,9 +56,7 @@ def find_proteins(adata: AnnData, key: Any, argument: str = "protein_obsm_key", 
     if not isinstance(key, str):
         raise TypeError(f"`{argument}` must be a key of {what}.obsm, found {type(key).__name__} {key!r}.")
     if key not in adata.obsm:
-        nearest = get_close_matches(key, list(map(str, adata.obsm)), n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-        raise KeyError(f"`{argument}`: {key!r} is not in {what}.obsm, which holds {list(adata.obsm)}{hint}")
+        raise KeyError(absent(argument, key, f"{what}.obsm", adata.obsm))
     stored: Any = adata.obsm[key]
     names = np.array(list(map(str, stored.columns)), dtype=object) if isinstance(stored, pd.DataFrame) else None
     return read_proteins(stored, names, name=f"{what}.obsm[{key!r}]", obs_names=adata.obs_names)
