@@ -11,6 +11,10 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
+# How far the covariance of pairs is moved towards one that is the same in all directions: 0 whitens what pairs differ by, 1 keeps
+# the shape that training gave the representations.
+SHRINKAGE = 2 / 3
+
 
 class Readout(nn.Module):
     """Rotate and scale representations; the identity until :meth:`fit`.
@@ -59,8 +63,9 @@ class Readout(nn.Module):
 def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, *, any_cells: np.ndarray | None = None) -> np.ndarray | None:
     """Return the axes on which pairs of cells of one kind differ least, compared with all cells.
 
-    On each axis pairs vary by 1 and all cells by λ; its reliability is ρ = 1 - 1/λ (0 where λ < 1). It is scaled by ρ² λ^-¼,
-    so that cells vary by ρ⁴ √λ: the best axes count most, and the very best do not count alone.
+    On each axis pairs vary by 1 and all cells by λ. It is scaled by its reliability ρ = 1 - 1/λ (0 where λ < 1), by which the part
+    that pairs agree on is best predicted. The covariance of pairs is moved two thirds towards its mean variance first: the
+    representations keep most of their shape, and few pairs are enough.
 
     Parameters
     ----------
@@ -79,11 +84,9 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, *, any_cells: np.ndarray 
     References
     ----------
     Bar-Hillel et al., *Learning a Mahalanobis metric from equivalence constraints*, JMLR 2005 (relevant component
-    analysis); Ledoit & Wolf, *A well-conditioned estimator for large-dimensional covariance matrices*, Journal of
-    Multivariate Analysis 2004.
+    analysis); Friedman, *Regularized discriminant analysis*, Journal of the American Statistical Association 1989 (the shrinkage).
     """
     from scipy.linalg import eigh
-    from sklearn.covariance import ledoit_wolf
 
     if len(pairs) < h_nd.shape[1]:
         return None
@@ -93,14 +96,16 @@ def reliable_axes(h_nd: np.ndarray, pairs: np.ndarray, *, any_cells: np.ndarray 
     difference_pd /= np.sqrt(2)
     if not difference_pd.any():
         return None
-    within_dd, _ = ledoit_wolf(difference_pd, assume_centered=True)
+    within_dd = difference_pd.T @ difference_pd / len(pairs)
     del difference_pd
+    spherical_dd = np.eye(len(within_dd)) * np.trace(within_dd) / len(within_dd)
+    within_dd += SHRINKAGE * (spherical_dd - within_dd)
     variance_d, axes_dd = eigh(np.cov(_rows(h_nd, any_cells).T, dtype=np.float64), within_dd)
     variance_d = np.maximum(variance_d, 1)
     reliability_d = 1 - 1 / variance_d
     if not reliability_d.any():
         return None
-    return np.ascontiguousarray((axes_dd * reliability_d**2 * variance_d**-0.25)[:, ::-1])
+    return np.ascontiguousarray((axes_dd * reliability_d)[:, ::-1])
 
 
 def _rows(h_nd: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
