@@ -11,6 +11,7 @@ from sccl.benchmark import score
 from sccl.benchmark.scores import AGGREGATES, BATCH_CORRECTION, BIO_CONSERVATION, MEASURES, SILHOUETTES
 from sccl.benchmark.scores.cilisi import cilisi
 from sccl.benchmark.scores.clusters import cluster_agreement
+from sccl.benchmark.scores.connectivities import connectivities
 from sccl.benchmark.scores.lisi import lisi
 from sccl.benchmark.scores.neighbors import exact_neighbors
 from sccl.benchmark.scores.pcr import explained_within_types, pcr_comparison, pcr_within_types
@@ -39,6 +40,9 @@ class Cells:
         near, before = (exact_neighbors(z, 16).indices for z in (x, self.before))
         return one_batch_purity(near, before, self.labels, self.batch)
 
+    def transfer(self, x: np.ndarray, n_near: int = 90) -> tuple[float, float]:
+        return transfer_across_batches(x, self.labels, self.batch, exact_neighbors(x, n_near).indices)
+
     def all(self, x: np.ndarray) -> np.ndarray:
         return np.array(
             [
@@ -46,7 +50,7 @@ class Cells:
                 pcr_comparison(self.before, x, self.batch),
                 pcr_within_types(self.before, x, self.labels, self.batch),
                 self.purity(x),
-                *transfer_across_batches(x, self.labels, self.batch),
+                *self.transfer(x),
                 *scgraph(self.before, x, self.labels, self.batch),
                 silhouettes(x, self.labels).mean(),
                 silhouettes(x, self.batch, metric="cosine", others="all").mean(),
@@ -109,14 +113,25 @@ def test_lisi_is_that_of_scib_metrics(n_groups):
     )
 
 
+@pytest.mark.slow
+def test_connectivities_are_those_of_scib_metrics():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)).astype(np.float32)
+    x[100:110], x[150:] = x[100], x[150:] / 100  # cells on one point, and cells that are close
+    near = exact_neighbors(x, 15)
+    found = connectivities(near.indices, near.distances)
+    np.testing.assert_allclose(found.toarray(), near.knn_graph_connectivities.toarray(), atol=1e-4)
+    assert (found != found.T).nnz == 0
+
+
 @pytest.mark.parametrize(("metric", "others"), [("euclidean", "nearest"), ("cosine", "all")])
 def test_silhouettes_are_those_of_scikit_learn_and_scib_metrics(metric, others):
     from scib_metrics.utils import silhouette_samples
     from sklearn.metrics import silhouette_samples as of_sklearn
 
     rng = np.random.default_rng(3)
-    groups = np.array([*rng.choice(3, 99), 3])  # one alone
-    x = (rng.normal(size=(100, 4)) + groups[:, None] + 5).astype(np.float32)
+    groups = np.array([*rng.choice(3, 599), 3])  # one alone; more cells than a block
+    x = (rng.normal(size=(600, 4)) + groups[:, None] + 5).astype(np.float32)
     found = silhouettes(x, groups, metric=metric, others=others)
     between = {"nearest": "nearest", "all": "mean_other"}[others]
     theirs = silhouette_samples(x, groups, metric=metric, between_cluster_distances=between)
@@ -195,21 +210,29 @@ def test_types_that_hide_batches_are_caught_by_cilisi_and_label_accuracy(cells):
     near = exact_neighbors(rotated, 90)
     assert (np.median(lisi(near.indices, near.distances, cells.batch)) - 1) / 2 > 0.7
     assert cilisi(rotated, cells.labels, cells.batch) < 0.2
-    assert transfer_across_batches(rotated, cells.labels, cells.batch)[0] < 0.3
+    assert cells.transfer(rotated)[0] < 0.3
 
 
 def test_label_transfer_by_hand():
     x = np.array([[0.0], [0.1], [10.0], [10.1], [0.05], [9.9], [50.0]], np.float32)
     labels, batch = np.array([0, 0, 1, 1, 0, 1, 2]), np.array([0, 0, 0, 0, 1, 1, 1])
     # eleven neighbours are all of the other batch: of equally many, the nearer ones win; label 2 is of batch 1 alone
-    accuracy, macro_f1 = transfer_across_batches(x, labels, batch)
+    near = exact_neighbors(x, 7).indices
+    accuracy, macro_f1 = transfer_across_batches(x, labels, batch, near)
     # batch 0 sees labels 0, 1, 2 once each, and takes the nearest
     assert accuracy == macro_f1 == 1
     wrong = np.array([0, 1, 1, 1, 0, 1, 2])
-    accuracy, macro_f1 = transfer_across_batches(x, wrong, batch)
+    accuracy, macro_f1 = transfer_across_batches(x, wrong, batch, near)
     # batch 1 gets label 1 three times of four: the cell of label 0 is lost, and the second cell goes to label 0
     assert accuracy == pytest.approx(4 / 6)
     assert macro_f1 == pytest.approx((2 * 1 / (2 * 1 + 1 + 1) + 2 * 3 / (2 * 3 + 1 + 1)) / 2)
+
+
+def test_label_transfer_is_the_same_whatever_part_of_the_neighbours_is_known(cells):
+    # of 5 neighbours none has eleven of other batches, of 16 some, of 90 most
+    mixed = (cells.types / 5 + cells.noise).astype(np.float32)
+    for x in (mixed, cells.before):
+        assert cells.transfer(x, 5) == cells.transfer(x, 16) == cells.transfer(x, 90)
 
 
 def test_purity_by_hand():
@@ -245,7 +268,9 @@ def test_undefined_measures_are_nan(cells):
     per_type = cells.labels % 3  # no type spans batches
     assert np.isnan(cilisi(cells.good, cells.labels, per_type))
     assert np.isnan(pcr_within_types(cells.before, cells.good, cells.labels, per_type))
-    assert np.isnan(transfer_across_batches(cells.good, cells.labels, per_type)).all()
+    assert np.isnan(
+        transfer_across_batches(cells.good, cells.labels, per_type, exact_neighbors(cells.good, 90).indices)
+    ).all()
     few = np.minimum(cells.labels, 2)
     assert np.isnan(scgraph(cells.before, cells.good, few, cells.batch)).all()
     shared = cells.labels != 5
@@ -281,7 +306,7 @@ def test_score_has_all_measures_behind_its_totals_which_they_leave_alone(cells):
         "CiLISI": cilisi(cells.good, cells.labels, cells.batch),
         "PCR within types": pcr_within_types(cells.before, cells.good, cells.labels, cells.batch),
         "One-batch purity": cells.purity(cells.good),
-        "Label accuracy": transfer_across_batches(cells.good, cells.labels, cells.batch)[0],
+        "Label accuracy": cells.transfer(cells.good)[0],
         "scGraph": scgraph(cells.before, cells.good, cells.labels, cells.batch)[0],
         "KMeans NMI, 10 starts": cluster_agreement(cells.good, cells.labels, range(10))[:, 0].mean(),
     }

@@ -17,6 +17,7 @@ import sccl
 from sccl.mapping.novelty.classification_em import classification_em
 from sccl.mapping.novelty.detection import sample_reference
 from sccl.mapping.novelty.hysteresis import hysteresis_threshold
+from sccl.mapping.novelty.mahalanobis import is_far
 from sccl.mapping.novelty.reciprocity import reciprocity, usual_scores
 from sccl.mapping.space import voting_space
 from sccl.mapping.votes import vote
@@ -620,6 +621,19 @@ def test_a_reference_whose_batches_are_alike_asks_no_more_of_a_query():
     assert (turned[0] < alike[0]).all() and (turned[1] < alike[1]).all()
     strict, loose = usual_scores(x, codes, np.zeros(600, dtype=int))  # nothing to learn from
     assert (strict == 1 / 4).all() and (loose == 1 / 4).all()
+
+
+def test_a_query_larger_than_the_references_batches_is_no_farther_for_that():
+    rng = np.random.default_rng(0)
+    centers = 6 * rng.normal(size=(5, 16))
+
+    def cells(codes):
+        return (centers[codes] + rng.normal(size=(codes.size, 16))).astype(np.float32)
+
+    codes, batch, of_query = np.arange(1200) % 4, np.arange(1200) // 300, np.arange(6000) % 5
+    far = is_far(cells(codes), cells(of_query), codes, batch)
+    assert far[of_query < 4].mean() <= 0.06  # 3 % of the reference's own cells are
+    assert far[of_query == 4].all()
 
 
 def test_unknown_spreads_within_a_group_of_likely_cells_and_nowhere_else():

@@ -1,7 +1,7 @@
 """What comes after training, as cells become many: labels for new cells, and scores; CPU seconds of one thread, and of which part.
 
 python tests/performance/after.py --reference 200000 --query 100000     labels
-python tests/performance/after.py --score 50000                         scores, the second time with compiled functions kept
+python tests/performance/after.py --score 5000 20000 50000              scores, the second time with compiled functions kept
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pstats
 import sys
 import time
 import warnings
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -53,18 +54,19 @@ def transfer(args: argparse.Namespace) -> None:
 
 
 def score(args: argparse.Namespace) -> None:
-    """Score an embedding of so many cells, twice."""
-    rng = np.random.default_rng(0)
-    types, batch = rng.integers(20, size=args.score), rng.integers(5, size=args.score)
-    kinds = rng.normal(size=(20, 64))
-    before = (kinds[types] + rng.normal(size=(5, 64))[batch] + rng.normal(size=(args.score, 64))).astype(np.float32)
-    after = (kinds[types] + rng.normal(size=(args.score, 64))).astype(np.float32)
-    for turn in ("first", "second"):
-        start = time.perf_counter()
-        seconds = profiled(
-            lambda: sccl.benchmark.score({"after": after}, batch, types, unintegrated=before), args.profile
-        )
-        print(f"score of {args.score} cells, {turn} call: {seconds:.1f} CPU s, {time.perf_counter() - start:.1f} s")
+    """Score embeddings of so many cells, each twice."""
+    for n_cells in args.score:
+        rng = np.random.default_rng(0)
+        types, batch = rng.integers(20, size=n_cells), rng.integers(5, size=n_cells)
+        kinds = rng.normal(size=(20, 64))
+        before = (kinds[types] + rng.normal(size=(5, 64))[batch] + rng.normal(size=(n_cells, 64))).astype(np.float32)
+        embeddings = {"after": (kinds[types] + rng.normal(size=(n_cells, 64))).astype(np.float32)}
+        for turn in ("first", "second"):
+            start = time.perf_counter()
+            seconds = profiled(
+                partial(sccl.benchmark.score, embeddings, batch, types, unintegrated=before), args.profile
+            )
+            print(f"score of {n_cells} cells, {turn} call: {seconds:.1f} CPU s, {time.perf_counter() - start:.1f} s")
 
 
 def profiled(call, shows: bool) -> float:
@@ -85,7 +87,7 @@ def main() -> None:
     parser.add_argument("--reference", type=int, default=200_000)
     parser.add_argument("--query", type=int, default=100_000)
     parser.add_argument("--genes", type=int, default=2000)
-    parser.add_argument("--score", type=int, default=None, help="score so many cells instead")
+    parser.add_argument("--score", type=int, nargs="+", help="score so many cells instead")
     parser.add_argument("--profile", action="store_true", help="say which functions take how long")
     args = parser.parse_args()
     torch.set_num_threads(1)

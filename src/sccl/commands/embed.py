@@ -86,13 +86,10 @@ def _run(args: argparse.Namespace) -> None:
         import sccl
         from sccl.benchmark.run.picture import umaps
         from sccl.benchmark.scores import score
-        from sccl.benchmark.scores.jax_cache import use_jax_cache
         from sccl.commands.summary import contents, markdown, verdict
         from sccl.model import CLModel
         from sccl.pl.coordinates import umap
         from sccl.pl.training import fill
-
-        use_jax_cache()
 
     if args.file is None:
         with _stage("Simulating counts"):

@@ -105,9 +105,7 @@ def _work(run: Run, directory: Path) -> None:
 
         from sccl.benchmark.data import prepare
         from sccl.benchmark.run import holdout, integration
-        from sccl.benchmark.scores.jax_cache import use_jax_cache
 
-        use_jax_cache()
         torch.set_num_threads(run.threads)
         method = dict(run.config["method"])
         embed = get_method(method.pop("_target_"))

@@ -48,7 +48,7 @@ def _kmeans(centred_nd: np.ndarray, k: int, seed: int) -> np.ndarray:
     x_nd = centred_nd.astype(np.float64)
     clusters = np.full(len(x_nd), -1)
     for _ in range(_MAX_ITERATIONS):
-        nearest = np.argmin((centers_kd**2).sum(axis=1) - 2 * x_nd @ centers_kd.T, axis=1)
+        nearest = np.argmin((centers_kd**2).sum(axis=1) - x_nd @ (2 * centers_kd).T, axis=1)
         if np.array_equal(nearest, clusters):
             break
         clusters = nearest

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sccl.benchmark.scores.connectivities import connectivities
 from sccl.benchmark.scores.neighbors import exact_neighbors
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def kbet_per_label(neighbors: NeighborsResults, batch: np.ndarray, labels: np.nd
     -------
     Between 0 and 1; NaN if no type with ten cells or more spans batches.
     """
-    graph = neighbors.knn_graph_connectivities.tocsr()
+    graph = connectivities(neighbors.indices, neighbors.distances)
     rates = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)

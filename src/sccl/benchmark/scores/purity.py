@@ -29,12 +29,19 @@ def one_batch_purity(indices_nk: np.ndarray, before_nk: np.ndarray, labels: np.n
     near its own kind before integration.
     """
     ratios = []
-    for label in np.unique(labels):
+    for label in one_batch_types(labels, batch):
         rows = np.flatnonzero(labels == label)
-        if rows.size < MIN_CELLS or np.unique(batch[rows]).size > 1:
-            continue
         k = min(K, rows.size - 1)
         after, before = ((labels[near[rows, 1 : k + 1]] == label).mean() for near in (indices_nk, before_nk))
         if before > 0:
             ratios.append(after / before)
     return float(np.mean(ratios)) if ratios else np.nan
+
+
+def one_batch_types(labels: np.ndarray, batch: np.ndarray) -> list[int]:
+    """Return the types of five cells or more that a single batch has."""
+    return [
+        label
+        for label, size in enumerate(np.bincount(labels))
+        if size >= MIN_CELLS and np.unique(batch[labels == label]).size == 1
+    ]

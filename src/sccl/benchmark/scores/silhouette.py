@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-_BLOCK_ELEMENTS = 2**22
+# distances of so many cells to as many, float64, stay in the cache
+_BLOCK_CELLS = 256
 
 
 def silhouettes(
@@ -34,40 +35,60 @@ def silhouettes(
     -------
     Between −1 and 1, shape `(n_cells,)`; 0 for the only cell of a group.
     """
-    n_cells = len(x_nd)
-    x_nd = x_nd.astype(np.float64)
-    if metric == "cosine":
-        norms = np.linalg.norm(x_nd, axis=1, keepdims=True)
-        x_nd = np.divide(x_nd, norms, out=np.zeros_like(x_nd), where=norms > 0)
-    else:
-        x_nd -= x_nd.mean(axis=0)
+    order = np.argsort(groups, kind="stable")  # cells of a block are then of few groups
+    own, x_nd = groups[order], _prepared(x_nd[order].astype(np.float64), metric)
     sizes = np.bincount(groups)
-    is_member_nk = np.eye(len(sizes))[groups]
-    squares = (x_nd**2).sum(axis=1)
-    widths = np.zeros(n_cells)
-    step = max(1, _BLOCK_ELEMENTS // n_cells)
-    for start in range(0, n_cells, step):
-        rows = np.arange(start, min(start + step, n_cells))
-        products = x_nd[rows] @ x_nd.T
-        if metric == "cosine":
-            distances = np.clip(1 - products, 0, 2)
-        else:
-            distances = np.sqrt(np.maximum(squares[rows, None] + squares - 2 * products, 0))
-        distances[np.arange(rows.size), rows] = 0
-        sums = distances @ is_member_nk
-        own = groups[rows]
-        within = sums[np.arange(rows.size), own] / np.maximum(sizes[own] - 1, 1)
-        if others == "nearest":
-            means = np.divide(sums, sizes, out=np.full_like(sums, np.inf), where=sizes > 0)
-            means[np.arange(rows.size), own] = np.inf
-            between = means.min(axis=1)
-        else:
-            between = (sums.sum(axis=1) - sums[np.arange(rows.size), own]) / (n_cells - sizes[own])
-        larger = np.maximum(within, between)
-        widths[rows] = np.divide(
-            between - within, larger, out=np.zeros(rows.size), where=(larger > 0) & (sizes[own] > 1)
-        )
+    sums_nk = _sums_of_distances(x_nd, own, len(sizes), metric)
+    cells = np.arange(len(own))
+    sum_within, size = sums_nk[cells, own], sizes[own]
+    within = sum_within / np.maximum(size - 1, 1)
+    if others == "nearest":
+        means_nk = np.divide(sums_nk, sizes, out=np.full_like(sums_nk, np.inf), where=sizes > 0)
+        means_nk[cells, own] = np.inf
+        between = means_nk.min(axis=1)
+    else:
+        between = (sums_nk.sum(axis=1) - sum_within) / (len(own) - size)
+    larger = np.maximum(within, between)
+    widths = np.empty(len(own))
+    widths[order] = np.divide(between - within, larger, out=np.zeros_like(larger), where=(larger > 0) & (size > 1))
     return widths
+
+
+def _prepared(x_nd: np.ndarray, metric: str) -> np.ndarray:
+    """Return the cells where the products of their coordinates give their distances."""
+    if metric == "euclidean":
+        return x_nd - x_nd.mean(axis=0)
+    norms = np.linalg.norm(x_nd, axis=1, keepdims=True)
+    return np.divide(x_nd, norms, out=np.zeros_like(x_nd), where=norms > 0)
+
+
+def _sums_of_distances(x_nd: np.ndarray, groups: np.ndarray, n_groups: int, metric: str) -> np.ndarray:
+    """Sum the distances of each cell to the cells of each group, each pair of cells being computed once.
+
+    `groups` is in ascending order.
+    """
+    n_cells = len(x_nd)
+    squares = (x_nd**2).sum(axis=1)
+    is_member_nk = np.eye(n_groups)[groups]
+    sums_nk = np.zeros((n_cells, n_groups))
+    blocks = [slice(start, min(start + _BLOCK_CELLS, n_cells)) for start in range(0, n_cells, _BLOCK_CELLS)]
+    present = [slice(groups[block.start], groups[block.stop - 1] + 1) for block in blocks]
+    for i, rows in enumerate(blocks):
+        for j, columns in enumerate(blocks[i:], start=i):
+            distances = x_nd[rows] @ x_nd[columns].T
+            if metric == "cosine":
+                np.clip(np.subtract(1, distances, out=distances), 0, 2, out=distances)
+            else:
+                distances *= -2
+                distances += squares[rows, None]
+                distances += squares[columns]
+                np.sqrt(np.maximum(distances, 0, out=distances), out=distances)
+            if i == j:
+                np.fill_diagonal(distances, 0)
+            else:
+                sums_nk[columns, present[i]] += distances.T @ is_member_nk[rows, present[i]]
+            sums_nk[rows, present[j]] += distances @ is_member_nk[columns, present[j]]
+    return sums_nk
 
 
 def bras(x_nd: np.ndarray, labels: np.ndarray, batch: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from sccl.benchmark.scores.kbet import kbet_per_label
 from sccl.benchmark.scores.lisi import lisi
 from sccl.benchmark.scores.neighbors import exact_neighbors
 from sccl.benchmark.scores.pcr import pcr_comparison, pcr_within_types
-from sccl.benchmark.scores.purity import K, one_batch_purity
+from sccl.benchmark.scores.purity import K, one_batch_purity, one_batch_types
 from sccl.benchmark.scores.scgraph import scgraph
 from sccl.benchmark.scores.silhouette import bras, silhouettes
 from sccl.benchmark.scores.transfer import transfer_across_batches
@@ -141,7 +141,8 @@ def score(
         raise ValueError("All cells have the same label: the scores need at least two.")
 
     with _alone():
-        near_before = exact_neighbors(before, K + 1).indices
+        # nothing else asks for the neighbours before integration
+        near_before = exact_neighbors(before, K + 1).indices if one_batch_types(label_codes, batch_codes) else None
         rows = [_metrics(array, label_codes, batch_codes, before, near_before, seed) for array in arrays.values()]
     groups = {
         "cell types apart": BIO_CONSERVATION,
@@ -156,7 +157,12 @@ def score(
 
 
 def _metrics(
-    x_nd: np.ndarray, labels: np.ndarray, batch: np.ndarray, before_nd: np.ndarray, near_before: np.ndarray, seed: int
+    x_nd: np.ndarray,
+    labels: np.ndarray,
+    batch: np.ndarray,
+    before_nd: np.ndarray,
+    near_before: np.ndarray | None,
+    seed: int,
 ) -> dict[str, float]:
     """Compute all metrics and measures of one embedding but the aggregates; NaN where undefined."""
     import scib_metrics
@@ -181,8 +187,9 @@ def _metrics(
         found["PCR comparison"] = pcr_comparison(before_nd, x_nd, batch)
         found["CiLISI"] = cilisi(x_nd, labels, batch)
         found["PCR within types"] = pcr_within_types(before_nd, x_nd, labels, batch)
-        found["One-batch purity"] = one_batch_purity(near, near_before, labels, batch)
-        found["Label accuracy"], found["Label macro-F1"] = transfer_across_batches(x_nd, labels, batch)
+        if near_before is not None:
+            found["One-batch purity"] = one_batch_purity(near, near_before, labels, batch)
+        found["Label accuracy"], found["Label macro-F1"] = transfer_across_batches(x_nd, labels, batch, near)
         found["scGraph"], found["scGraph, ranks"] = scgraph(before_nd, x_nd, labels, batch)
     return found
 

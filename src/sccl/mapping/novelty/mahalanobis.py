@@ -19,8 +19,9 @@ def is_far(z_ref: np.ndarray, z_query: np.ndarray, codes: np.ndarray, batch: np.
     """Say which query cells are far from the reference, compared with what its own batches are when left out in turn.
 
     The distance is Mahalanobis' to the nearest label's mean, with the covariance that labels share, of cells averaged with
-    their nearest ones of the same batch. For each batch of the reference it is measured from the other batches' labels;
-    97 % of all those distances are not far.
+    their nearest ones of the same batch; a query that is larger than the reference's batches is averaged in random parts of
+    their size. For each batch of the reference it is measured from the other batches' labels; 97 % of all those distances
+    are not far.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def is_far(z_ref: np.ndarray, z_query: np.ndarray, codes: np.ndarray, batch: np.
     2018 (distance to the nearest class with a shared covariance).
     """
     n_smoothed = min(N_SMOOTHED, len(z_query) - 1)
-    smooth_ref = np.empty_like(z_ref)
+    smooth_ref, smooth_query = np.empty_like(z_ref), np.empty_like(z_query)
     for one in np.unique(batch):
         smooth_ref[batch == one] = _smooth(z_ref[batch == one], n_smoothed)
     usual = [np.empty(0)]
@@ -53,7 +54,13 @@ def is_far(z_ref: np.ndarray, z_query: np.ndarray, codes: np.ndarray, batch: np.
     distances = np.concatenate(usual)
     if not distances.size:
         return np.zeros(len(z_query), dtype=bool)
-    return _distance(smooth_ref, codes, _smooth(z_query, n_smoothed)) > np.quantile(distances, NOT_FAR)
+    # Among more cells the nearest are nearer, and their average keeps more noise: a part is as large as the batch of most cells.
+    n_parts = max(round(len(z_query) / np.median(np.bincount(batch)[batch])), 1)
+    shuffled = np.random.default_rng(0).permutation(len(z_query))  # their order may say what they are
+    for part in np.array_split(shuffled, n_parts):
+        rows = np.sort(part)
+        smooth_query[rows] = _smooth(z_query[rows], n_smoothed)
+    return _distance(smooth_ref, codes, smooth_query) > np.quantile(distances, NOT_FAR)
 
 
 def _smooth(z_nd: np.ndarray, n_neighbors: int) -> np.ndarray:
