@@ -27,7 +27,7 @@ def main() -> None:
     """Print the correlation of the weights, and the share of neighbours that are the same."""
     (run,) = plan(["data=cite_hao", "method=wnn"]).runs
     data = prepare(run.config["data"])
-    proteins = data.adata.obsm[data.proteins].to_numpy(dtype=np.float32)
+    proteins = data.adata.obsm[data.proteins].to_numpy(dtype=np.float32, copy=True)
     spaces = {"rna": data.pca[:, :30], "protein": sc.pp.pca(sc.pp.scale(proteins), n_comps=30)}
     ours = weighted_neighbors(list(spaces.values()), k=K)
     mdata = mudata.MuData({name: ad.AnnData(obs=data.adata.obs[[]], obsm={"x": x}) for name, x in spaces.items()})
