@@ -4,6 +4,8 @@ from pathlib import Path
 # One thread per process, set before numpy and torch start theirs: the tests' arrays are small, sums come out the same
 # on every machine, and tests in parallel do not fight for cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# numba's threads, which UMAP starts, set torch's to as many: training after it would have one per core again.
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 # And on the CPU, also where "auto" would find something else: results are compared bit for bit. To test on a GPU instead:
 # SCCL_TEST_GPU=1 pytest tests/test_gpu.py
 if "SCCL_TEST_GPU" not in os.environ:

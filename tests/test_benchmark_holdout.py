@@ -238,5 +238,7 @@ def test_proteins_of_held_out_cells_are_predicted_and_scored_beside_simple_means
     pearson = {name: found["Pearson, cells"] for name, found in scores.items()}
     assert pearson["mean"] < pearson["model"] and pearson["mean"] < pearson["true type"]
     assert scores["mean"]["RMSE, cells"] > scores["model"]["RMSE, cells"] > 0
+    with pytest.raises(ValueError, match=r"reads RNA alone: say method\.query=rna, found both"):
+        get_method("sccl.benchmark.methods.multimodal.embed")(data, seed=0, integrate="rna_alone")
     with pytest.raises(ValueError, match="The data have no proteins"):
         held_out().proteins  # noqa: B018

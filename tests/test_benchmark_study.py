@@ -162,8 +162,8 @@ def test_what_the_user_says_comes_before_what_the_experiment_says():
         ("sampling", 16),
         ("released_vs_corrected", 48),
         ("recommended", 24),
-        ("multimodal", 46),
-        ("missing_modality", 38),
+        ("multimodal", 47),
+        ("missing_modality", 40),
     ],
 )
 def test_every_experiment_makes_its_runs(experiment, n_runs):

@@ -446,6 +446,63 @@ def test_a_mudata_that_cannot_be_read_is_refused(cells, mdata):
         sccl.CLModel(mdata)
 
 
+# another modality in the place of proteins
+
+
+@pytest.fixture(scope="module")
+def peaks():
+    """300 cells with RNA that tells three types badly, and 20 000 peaks, open or not, that tell them well."""
+    adata = sccl.datasets.simulate(300, 100, n_batches=2, n_types=3, type_strength=0.5, composition=50.0, seed=1)
+    sccl.pp.preprocess(adata, batch_key="batch", n_top_genes=None)
+    rng = np.random.default_rng(0)
+    open_tp = rng.beta(0.3, 10, 20_000) * np.where(rng.random((3, 20_000)) < 0.1, 5, 1)
+    opens_np = np.minimum(open_tp[adata.obs["cell_type"].cat.codes], 0.9)
+    adata.obsm["peaks"] = sp.csr_matrix((rng.random(opens_np.shape) < opens_np).astype(np.float32))
+    return adata
+
+
+def types_told(adata, z_nd):
+    indices, _ = sccl.graph.knn(z_nd, k=5)
+    types = adata.obs["cell_type"].to_numpy()
+    return (types[indices] == types[:, None]).mean()
+
+
+@pandas_inplace
+@pytest.mark.slow
+def test_peaks_of_chromatin_may_stand_in_the_place_of_proteins(peaks):
+    assert sp.issparse(peaks.obsm["peaks"]) and set(peaks.obsm["peaks"].data) == {1}
+    sccl.CLModel.setup_anndata(peaks, batch_key="batch", protein_obsm_key="peaks")
+    model = trained(peaks, integrate="clip", steps=40)
+    both, rna = (model.get_latent_representation(modality=one) for one in (None, "rna"))
+    told = types_told(peaks, sccl.graph.representation(peaks))
+    assert types_told(peaks, both) > 0.9 > told + 0.2 and np.isfinite(rna).all()
+    predicted = sccl.mapping.predict_modality(model, peaks, peaks[:20].copy()).mean
+    assert predicted.shape == (20, 20_000) and predicted.to_numpy().min() >= 0 and predicted.to_numpy().max() <= 1
+    assert sp.issparse(peaks.obsm["peaks"])
+    # of a MuData, whose modality has a name of its own
+    atac = ad.AnnData(peaks.obsm["peaks"], obs=peaks.obs[[]], var=pd.DataFrame(index=[f"p{i}" for i in range(20_000)]))
+    mdata = mudata.MuData({"rna": peaks[:, :].copy(), "atac": atac})
+    with pytest.raises(ValueError, match=r"which of \['rna', 'atac'\] is protein\? Say it"):
+        sccl.CLModel.setup_mudata(mdata, batch_key="batch")
+    named = {"rna_layer": "rna", "protein_layer": "atac"}
+    sccl.CLModel.setup_mudata(mdata, batch_key="batch", modalities=named)
+    assert np.array_equal(trained(mdata, integrate="clip", steps=40).get_latent_representation(), both)
+
+
+@pandas_inplace
+def test_counts_of_peaks_are_refused_with_what_to_do_and_their_logarithms_stay_sparse(peaks):
+    counts = 2 * peaks.obsm["peaks"]
+    mdata = mudata.MuData({"rna": peaks.copy(), "atac": ad.AnnData(counts, obs=peaks.obs[[]])})
+    modalities = {"rna_layer": "rna", "protein_layer": "atac"}
+    with pytest.raises(
+        ValueError, match=r"mdata\['atac'\].*raw counts .*normalize_protein\(mdata\['atac'\], None\)`.*log1p"
+    ):
+        sccl.CLModel.setup_mudata(mdata, batch_key="batch", modalities=modalities)
+    sccl.pp.normalize_protein(mdata["atac"], None, method="log1p")
+    assert sp.issparse(mdata["atac"].X) and mdata["atac"].X.nnz == counts.nnz
+    sccl.CLModel.setup_mudata(mdata, batch_key="batch", modalities=modalities)
+
+
 # labels and proteins of new cells
 
 

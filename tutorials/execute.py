@@ -22,6 +22,9 @@ def execute(path: Path) -> NotebookNode:
         **os.environ,
         # a progress bar in text, which can be read without running anything, is meant
         "PYTHONWARNINGS": "ignore:IProgress not found",
+        # one core, as the notebooks say: threads slow small models where cores are busy, and numba's set torch's to as many
+        "OMP_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
         # the commands of this Python's environment, whether that is activated or not
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }

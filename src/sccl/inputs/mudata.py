@@ -12,7 +12,7 @@ from scipy import sparse
 
 from sccl.inputs.expression import matrix_of
 from sccl.inputs.names import unknown
-from sccl.inputs.proteins import read_proteins
+from sccl.inputs.proteins import check_normalized, read_proteins
 
 #: Under which key of ``obsm`` the proteins are found.
 JOINED = "protein"
@@ -111,6 +111,8 @@ def join_modalities(
         y, name = matrix_of(protein, protein_layer, what=f"mdata[{modalities['protein_layer']!r}]")
         called = np.array(list(map(str, protein.var_names)), dtype=object)
         found = read_proteins(y, called, name=name, obs_names=protein.obs_names)
+        call = f"`sccl.pp.normalize_protein(mdata[{modalities['protein_layer']!r}], None)` on the raw counts"
+        check_normalized(found.x, name=name, advice=call)
         values = np.full((len(names), len(called)), np.nan, dtype=np.float32)
         measured = np.diff(found.x.indptr) > 0
         values[names.get_indexer(protein.obs_names[measured])] = found.x[measured].toarray()

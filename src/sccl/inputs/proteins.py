@@ -103,8 +103,17 @@ def read_proteins(stored: Any, names: np.ndarray | None, *, name: str, obs_names
     return Proteins(csr, names)
 
 
-def check_normalized(x: sparse.csr_matrix, *, name: str, key: str) -> None:
-    """Refuse raw counts of proteins.
+def check_normalized(x: sparse.csr_matrix, *, name: str, advice: str) -> None:
+    """Refuse raw counts of proteins, or of whatever stands in their place; 0 and 1, peaks that are open or not, are none.
+
+    Parameters
+    ----------
+    x
+        Cells × proteins.
+    name
+        What messages call it.
+    advice
+        Which call normalises it.
 
     Raises
     ------
@@ -116,6 +125,13 @@ def check_normalized(x: sparse.csr_matrix, *, name: str, key: str) -> None:
     if (whole and largest > 1) or largest > LARGEST_LOG:
         looks = f"raw counts (whole numbers up to {largest:.4g})" if whole else f"no logarithms (up to {largest:.4g})"
         raise ValueError(
-            f"{name} seems to hold {looks}, where models read normalised proteins: call "
-            f"`sccl.pp.normalize_protein(adata, {key!r})` on the raw counts, and pass `protein_obsm_key={f'{key}_clr'!r}`."
+            f"{name} seems to hold {looks}, where models read normalised ones: call {advice}. "
+            'Of peaks take `method="log1p"`, or 0 and 1.'
         )
+
+
+def how_to_normalize(key: str) -> str:
+    """Return the call that normalises counts in ``obsm``, and how the result is named."""
+    return (
+        f"`sccl.pp.normalize_protein(adata, {key!r})` on the raw counts, and pass `protein_obsm_key={f'{key}_clr'!r}`"
+    )

@@ -13,7 +13,7 @@ from scvi.data.fields import BaseAnnDataField
 
 from sccl.inputs import check_choice
 from sccl.inputs.blocks import blocks
-from sccl.inputs.proteins import Proteins, check_normalized, find_proteins
+from sccl.inputs.proteins import Proteins, check_normalized, find_proteins, how_to_normalize
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -108,7 +108,7 @@ def register_proteins(adata: AnnData, key: str, source: dict[str, Any] | None) -
     name = f"adata.obsm[{key!r}]"
     if not found.x.nnz:
         raise ValueError(f"{name} holds no values: all are 0 or NaN. Check the key, or leave `protein_obsm_key` out.")
-    check_normalized(found.x, name=name, key=key)
+    check_normalized(found.x, name=name, advice=how_to_normalize(key))
     return found
 
 
@@ -179,7 +179,7 @@ def _aligned(adata: AnnData, key: str, registry: dict[str, Any], *, what: str, m
         return sparse.csr_matrix((adata.n_obs, len(names)), dtype=np.float32)
     found = find_proteins(adata, key, what=what)
     name = f"{what}.obsm[{key!r}]"
-    check_normalized(found.x, name=name, key=key)
+    check_normalized(found.x, name=name, advice=how_to_normalize(key))
     if found.names is None or not registry["field_registries"][PROTEINS_KEY]["state_registry"][_NAMED]:
         if found.x.shape[1] != len(names):
             raise ValueError(

@@ -10,8 +10,8 @@ from sccl.benchmark.methods import contrastive
 from sccl.benchmark.methods.embedding import Embedding
 from sccl.inputs import check_choice
 
-#: Value of ``integrate`` for RNA alone.
-NONE = "none"
+#: Value of ``integrate`` for a model that reads no proteins.
+RNA_ALONE = "rna_alone"
 #: What the query's cells are taken to have.
 SIDES = ("both", "rna", "protein", "predicted")
 
@@ -24,15 +24,23 @@ def embed(data: Data, *, seed: int, integrate: str = "add", query: str = "both",
     data, seed
         See :class:`sccl.benchmark.methods.Method`.
     integrate
-        How the two become one, see :class:`sccl.CLModel`; or ``"none"``: RNA alone, and ``query`` means nothing.
+        How the two become one, see :class:`sccl.CLModel`; or ``"rna_alone"``: it learns from RNA alone, and held-out
+        cells are then read by ``query="rna"``.
     query
         What is read of held-out cells: ``"both"``, ``"rna"``, ``"protein"``; or ``"predicted"``: RNA and the proteins that
         :func:`sccl.mapping.predict_modality` predicts. Proteins are predicted in any case, and scored.
     **parameters
         See :func:`sccl.benchmark.methods.contrastive.train`.
+
+    Raises
+    ------
+    ValueError
+        If a model of RNA alone is to read anything else.
     """
     check_choice(query, "method.query", SIDES)
-    if integrate == NONE:
+    if integrate == RNA_ALONE and data.query is not None and query != "rna":
+        raise ValueError(f"method.integrate={RNA_ALONE} reads RNA alone: say method.query=rna, found {query}.")
+    if integrate == RNA_ALONE:
         return contrastive.embed(data, seed=seed, **parameters)
     parameters["model"] = {**parameters["model"], "integrate": integrate}
     trained = contrastive.train(data, seed=seed, protein_obsm_key=data.proteins, **parameters)
