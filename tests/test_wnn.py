@@ -124,6 +124,18 @@ def test_data_without_proteins_are_refused():
         embedded("data=demo", "data.n_cells=100", "data.n_genes=50")
 
 
+@pytest.mark.parametrize("option", ["method.k=0", "method.n_pcs=-1", "method.n_comps=1.5"])
+def test_numbers_that_are_none_are_refused(option):
+    with pytest.raises(ValueError, match=f"`{option.split('=')[0]}` must be a whole number of at least 1, found"):
+        embedded("data=demo_protein", "data.n_cells=100", option)
+
+
+def test_a_way_to_integrate_that_is_none_is_refused_with_those_that_are():
+    embed = get_method("sccl.benchmark.methods.multimodal.embed")
+    with pytest.raises(ValueError, match=r"`method.integrate` must be one of 'rna_alone', 'add', .* found 'none'"):
+        embed(prepare(plan(["data=demo_protein", "data.n_cells=100"]).runs[0].config["data"]), seed=0, integrate="none")
+
+
 def test_on_real_cells_both_tell_types_better_than_rna_alone(real_data):
     path = real_data / "cite_hao.h5ad"
     data, found = embedded("data=cite_hao", f"data.path={path}")

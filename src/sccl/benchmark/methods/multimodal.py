@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from sccl import mapping
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods import contrastive
 from sccl.benchmark.methods.embedding import Embedding
 from sccl.inputs import check_choice
+from sccl.module.multimodal import Integrate
 
 #: Value of ``integrate`` for a model that reads no proteins.
 RNA_ALONE = "rna_alone"
@@ -35,12 +36,13 @@ def embed(data: Data, *, seed: int, integrate: str = "add", query: str = "both",
     Raises
     ------
     ValueError
-        If a model of RNA alone is to read anything else.
+        If a model of RNA alone is to read anything else, or a choice is unknown.
     """
+    check_choice(integrate, "method.integrate", (RNA_ALONE, *get_args(Integrate)))
     check_choice(query, "method.query", SIDES)
-    if integrate == RNA_ALONE and data.query is not None and query != "rna":
-        raise ValueError(f"method.integrate={RNA_ALONE} reads RNA alone: say method.query=rna, found {query}.")
     if integrate == RNA_ALONE:
+        if data.query is not None and query != "rna":
+            raise ValueError(f"method.integrate={RNA_ALONE} reads RNA alone: say method.query=rna, found {query}.")
         return contrastive.embed(data, seed=seed, **parameters)
     parameters["model"] = {**parameters["model"], "integrate": integrate}
     trained = contrastive.train(data, seed=seed, protein_obsm_key=data.proteins, **parameters)

@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sccl import graph
+from sccl.graph.exact import directions
 
 #: Cells of the least likeness whose mean distance is the bandwidth of a cell's kernel.
 _N_FAR = 20
@@ -60,7 +61,7 @@ def weighted_neighbors(spaces: Sequence[np.ndarray], *, k: int = 20) -> Weighted
     k
         Number of neighbours, at least 1; one less than cells at most.
     """
-    spaces = [_of_unit_length(space) for space in spaces]
+    spaces = [directions(np.asarray(space)) for space in spaces]
     n_cells = len(spaces[0])
     k, n_candidates = (min(number, n_cells - 1) for number in (k, _N_CANDIDATES))
     nearest = [graph.knn(space, k=n_candidates, metric="euclidean") for space in spaces]
@@ -166,12 +167,6 @@ def _shared_neighbors(indices_nk: np.ndarray) -> sparse.csr_matrix:
     shared_nn = (has_nn @ has_nn.T).tocsr()
     shared_nn.data /= 2 * (k + 1) - shared_nn.data
     return shared_nn
-
-
-def _of_unit_length(x_nd: np.ndarray) -> np.ndarray:
-    x_nd = np.asarray(x_nd, dtype=np.float32)
-    lengths = np.linalg.norm(x_nd, axis=1, keepdims=True)
-    return x_nd / np.where(lengths > 0, lengths, 1)
 
 
 def _bandwidth(x_nd: np.ndarray, indices_nk: np.ndarray) -> np.ndarray:

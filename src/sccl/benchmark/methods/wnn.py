@@ -10,11 +10,8 @@ from sccl import graph
 from sccl.benchmark.data import Data
 from sccl.benchmark.methods.embedding import Embedding
 from sccl.benchmark.methods.harmony import correct
-from sccl.benchmark.methods.weighted_neighbors import (
-    diffusion_map,
-    supervised_components,
-    weighted_neighbors,
-)
+from sccl.benchmark.methods.weighted_neighbors import diffusion_map, supervised_components, weighted_neighbors
+from sccl.inputs import as_count
 
 #: Nearest cells whose proteins a held-out cell is said to have, as with ``method=protein_baseline``.
 K_PROTEINS = 15
@@ -41,7 +38,13 @@ def embed(data: Data, *, seed: int, k: int = 20, n_pcs: int = 30, n_comps: int =
     harmony
         Whether Harmony corrects the principal components of each where there are several batches: the graph itself does not
         integrate.
+
+    Raises
+    ------
+    ValueError
+        If `k`, `n_pcs` or `n_comps` is no whole number of at least 1.
     """
+    k, n_pcs, n_comps = as_count(k, "method.k"), as_count(n_pcs, "method.n_pcs"), as_count(n_comps, "method.n_comps")
     stored: Any = data.adata.obsm[data.proteins]
     proteins_np = stored.to_numpy(dtype=np.float32)
     spaces = [data.pca[:, :n_pcs], _principal_components(proteins_np, n_pcs)]
