@@ -17,6 +17,7 @@ from sccl.augment import (
     GaussianNoise,
     InnerSwap,
     Mask,
+    MultiplicativeNoise,
     Operation,
     as_compose,
     from_config,
@@ -82,6 +83,18 @@ def test_noise_is_normal_on_its_fraction_of_all_genes(x, path, sigma, fraction):
     assert stats.kstest(draws, "norm").pvalue > 1e-4
     assert abs(draws.std() - 1) < 0.02
     assert abs(changed[x == 0].mean() - changed[x > 0].mean()) < 0.01
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("shift", [0.0, 1.0], ids=["zeros kept", "no zeros"])
+def test_multiplicative_noise_is_log_normal_on_what_is_not_zero(x, path, shift):
+    pipeline = Compose([lambda v: v + shift, MultiplicativeNoise(0.7)]) if shift else Compose([MultiplicativeNoise(0.7)])
+    before = x + np.float32(shift)
+    view = view_of(pipeline, x, path).astype(np.float64)
+    assert np.array_equal(view == 0, before == 0)
+    factor = np.log(view[view != 0] / before[view != 0]) / 0.7
+    assert stats.kstest(factor, "norm").pvalue > 1e-4
+    assert abs(factor.std() - 1) < 0.02
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -312,6 +325,8 @@ def test_any_shape_strength_and_order_gives_finite_views(n_cells, n_genes, densi
         (Mask, {"p": -0.1}, "`p`"),
         (GaussianNoise, {"sigma": -1.0}, "sigma"),
         (GaussianNoise, {"sigma": float("nan")}, "sigma"),
+        (MultiplicativeNoise, {"sigma": -1.0}, "sigma"),
+        (MultiplicativeNoise, {"sigma": float("inf")}, "sigma"),
         (InnerSwap, {"fraction": float("nan")}, "fraction"),
         (CrossOver, {"p": 2}, "`p`"),
     ],

@@ -82,6 +82,7 @@ def test_a_query_is_fine_tuned_and_the_reference_stays(adata):
 AUGMENTATIONS = [
     sccl.augment.Mask(0.4, p=1),
     sccl.augment.GaussianNoise(p=1),
+    sccl.augment.MultiplicativeNoise(),
     sccl.augment.InnerSwap(p=1),
     sccl.augment.CrossOver(p=1),
     sccl.augment.Compose([sccl.augment.Mask(), lambda x_ng: x_ng * torch.rand_like(x_ng)]),

@@ -20,6 +20,7 @@ from sccl.augment import (
     GaussianNoise,
     InnerSwap,
     Mask,
+    MultiplicativeNoise,
     Operation,
     preset,
     row_function,
@@ -31,6 +32,7 @@ N_CELLS, N_GENES = 90, 70
 SPARSE = {
     "nothing": [],
     "mask": [Mask(0.4)],
+    "multiplicative noise": [MultiplicativeNoise(0.7, p=0.6)],
     "swap": [InnerSwap(0.3)],
     "cross over": [CrossOver(0.25)],
     "neighbour in its place": [CrossBatchPositive(p=0.9, min_shared=0.0)],

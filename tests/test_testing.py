@@ -19,6 +19,7 @@ ARCHITECTURES = module.architectures.__all__
 AUGMENTATIONS = [
     augment.Mask(0.3),
     augment.GaussianNoise(0.2, 0.8),
+    augment.MultiplicativeNoise(0.7, 0.5),
     augment.InnerSwap(0.2),
     augment.CrossOver(0.25),
     augment.BBKNN(0.5, k=3),

@@ -9,6 +9,7 @@ from sccl.augment.datasets import CellsDataset, TwoViewDataset, load_data
 from sccl.augment.mask import Mask
 from sccl.augment.mnn import MNN
 from sccl.augment.modalities import ModalityCompose
+from sccl.augment.multiplicative import MultiplicativeNoise
 from sccl.augment.noise import GaussianNoise
 from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.presets import preset
@@ -27,6 +28,7 @@ __all__ = [
     "InnerSwap",
     "Mask",
     "ModalityCompose",
+    "MultiplicativeNoise",
     "Operation",
     "Row",
     "TwoViewDataset",

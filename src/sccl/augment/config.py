@@ -12,6 +12,7 @@ from sccl.augment.compose import Compose
 from sccl.augment.crossover import CrossOver
 from sccl.augment.mask import Mask
 from sccl.augment.mnn import MNN
+from sccl.augment.multiplicative import MultiplicativeNoise
 from sccl.augment.noise import GaussianNoise
 from sccl.augment.positive import CrossBatchPositive
 from sccl.augment.presets import preset
@@ -23,6 +24,7 @@ from sccl.inputs.plugins import find_part
 BY_NAME: dict[str, type[Augmentation]] = {
     "mask": Mask,
     "gaussian_noise": GaussianNoise,
+    "multiplicative_noise": MultiplicativeNoise,
     "inner_swap": InnerSwap,
     "crossover": CrossOver,
     "bbknn": BBKNN,
