@@ -88,7 +88,9 @@ def test_noise_is_normal_on_its_fraction_of_all_genes(x, path, sigma, fraction):
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("shift", [0.0, 1.0], ids=["zeros kept", "no zeros"])
 def test_multiplicative_noise_is_log_normal_on_what_is_not_zero(x, path, shift):
-    pipeline = Compose([lambda v: v + shift, MultiplicativeNoise(0.7)]) if shift else Compose([MultiplicativeNoise(0.7)])
+    pipeline = (
+        Compose([lambda v: v + shift, MultiplicativeNoise(0.7)]) if shift else Compose([MultiplicativeNoise(0.7)])
+    )
     before = x + np.float32(shift)
     view = view_of(pipeline, x, path).astype(np.float64)
     assert np.array_equal(view == 0, before == 0)

@@ -189,7 +189,9 @@ def test_the_options_of_a_model_are_all_its_hyper_parameters_with_their_defaults
         assert options == {item.name: item.default for item in architecture} | cls._architecture_defaults
 
 
-@pytest.mark.parametrize("name", ["mask", "gaussian_noise", "multiplicative_noise", "inner_swap", "crossover", "bbknn", "mnn"])
+@pytest.mark.parametrize(
+    "name", ["mask", "gaussian_noise", "multiplicative_noise", "inner_swap", "crossover", "bbknn", "mnn"]
+)
 def test_the_options_of_an_augmentation_are_its_defaults(name):
     from sccl.augment import from_config
 

@@ -13,6 +13,8 @@ All ratios come from one run on one core, with rounds interleaved, as medians::
   thread makes the next views.
 * reference-style/ours: an epoch with views made cell by cell in Python, as the reference makes them, against ours.
 * scVI/ours: an epoch of scVI on the same cells and genes, against ours.
+* CONCORD/ours: an epoch of CONCORD there, if it is installed (``sccl[methods]``).
+* recipe scVI/ours, recipe CONCORD/ours: the same beside an epoch of the recommended recipe, at 2000 genes.
 
 With ``--architectures`` a step of each architecture is measured instead, see ``architectures.py``.
 """
@@ -23,7 +25,9 @@ import argparse
 import json
 import logging
 import warnings
+from importlib.util import find_spec
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter, process_time, thread_time
 
 import numpy as np
@@ -132,6 +136,30 @@ def scvi_epoch(adata) -> float:
     return timer.epochs[-1]
 
 
+def concord_epoch(adata) -> float:
+    """Seconds of an epoch of CONCORD with its defaults, of which 256 cells per minibatch is one: what two more take than one."""
+    from concord import Concord
+
+    def train(n_epochs: int, folder: str) -> None:
+        model = Concord(adata.copy(), domain_key="batch", n_epochs=n_epochs, save_dir=folder, verbose=False)
+        model.init_model()
+        model.train(save_model=False)
+
+    with TemporaryDirectory() as folder:
+        train(1, folder)
+        one, three = (seconds(train, n_epochs, folder) for n_epochs in (1, 3))
+    return (three - one) / 2
+
+
+def beside_others(adata, step_ms: float) -> dict[str, float]:
+    """Return what a step of others takes, in milliseconds, and how many times as long as ours."""
+    others = {"scVI": scvi_epoch} | ({"CONCORD": concord_epoch} if find_spec("concord") else {})
+    taken = {name: 1000 * epoch(adata) / N_BATCHES for name, epoch in others.items()}
+    return {f"{name} step_ms": ms for name, ms in taken.items()} | {
+        f"{name}/ours": ms / step_ms for name, ms in taken.items()
+    }
+
+
 def measure_recipe(rounds: int) -> dict[str, float]:
     """An epoch of the recommended recipe, beside dense steps on a fixed batch."""
     adata = simulated_cells(2000)
@@ -156,6 +184,7 @@ def measure_recipe(rounds: int) -> dict[str, float]:
         "recipe epoch/floor": epoch_step / step,
         "recipe cpu/floor": median(timer.cpu_epochs[1:]) / N_BATCHES / median(cpu_steps),
         "recipe thread/floor": median(timer.thread_epochs[1:]) / N_BATCHES / median(cpu_steps),
+        **{f"recipe {name}": value for name, value in beside_others(adata, epoch_step).items()},
     }
 
 
@@ -193,17 +222,15 @@ def measure(rounds: int) -> dict[str, float]:
     sccl.SimCLR(adata).train(
         rounds + 1, augmentation="clear", batch_size=BATCH_SIZE, callbacks=[timer], enable_progress_bar=False
     )
-    scvi_seconds = scvi_epoch(adata)
     ms = {name: 1000 * median(values) for name, values in times.items()}
     ms["epoch_step"] = 1000 * median(timer.epochs[1:]) / N_BATCHES
-    ms["scvi_step"] = 1000 * scvi_seconds / N_BATCHES
     return {
         **{f"{name}_ms": value for name, value in ms.items()},
         "collate/step": ms["collate"] / ms["step"],
         "bbknn collate/step": ms["bbknn_collate"] / ms["step"],
         "epoch/floor": ms["epoch_step"] / ms["step"],
         "reference-style/ours": (ms["cell_by_cell"] + ms["step"]) / ms["epoch_step"],
-        "scVI/ours": ms["scvi_step"] / ms["epoch_step"],
+        **beside_others(adata, ms["epoch_step"]),
     }
 
 
