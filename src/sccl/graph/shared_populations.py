@@ -23,8 +23,8 @@ AVERAGED = 4
 SHARE, FEWEST_NEIGHBORS = 0.02, 10
 # How two batches differ at a place is the mean difference of the pairs among this share of the landmarks around.
 SURROUNDINGS = 0.3
-# After so many rounds the pairs hardly change.
-MAX_ROUNDS = 8
+# Fewer rounds leave populations apart that differ strongly between batches; more match what only one batch holds.
+N_ROUNDS = 8
 # A cell is judged by so many landmarks around it.
 N_JUDGES = 15
 # So many comparisons have all landmarks; more share their cost, which grows with the square of the landmarks, down to so many.
@@ -82,7 +82,7 @@ def shared_populations(
     Some cells of each batch, its landmarks, stand for it, each averaged with the cells nearest to it: noise, by which single
     cells differ more than related populations do, averages out. Two batches, each moved to its own mean, are compared by the
     mutual nearest neighbours of these averages. What the pairs around a place have in common is how the batches differ there;
-    each is moved half of that way and paired anew, until nothing changes.
+    each is moved half of that way and paired anew, eight times.
 
     A population that is its batch's alone finds few partners, for those that it chooses have their own kind to choose. One that
     differs strongly between the batches finds few, too, but those that it chooses find as few: a cell is as matched as the
@@ -202,16 +202,12 @@ def _matched(first: _Side, second: _Side) -> tuple[np.ndarray, np.ndarray]:
 
 @compiled()
 def _align(x: np.ndarray, y: np.ndarray, ranked_x: np.ndarray, ranked_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move both by what their pairs have in common until these stay; return what each row then chooses of the others."""
+    """Move both, round after round, by what their pairs have in common; return what each row then chooses of the others."""
     of_x, of_y = _choices(x, y)
-    of_first = _partners(of_x, of_y)
-    for _ in range(MAX_ROUNDS):
-        before = of_first
-        x, y = _moved(x, y, ranked_x, before), _moved(y, x, ranked_y, _partners(of_y, of_x))
+    for _ in range(N_ROUNDS):
+        of_first, of_second = _partners(of_x, of_y), _partners(of_y, of_x)
+        x, y = _moved(x, y, ranked_x, of_first), _moved(y, x, ranked_y, of_second)
         of_x, of_y = _choices(x, y)
-        of_first = _partners(of_x, of_y)
-        if np.array_equal(before, of_first):
-            break
     return of_x, of_y
 
 
