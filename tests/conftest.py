@@ -11,7 +11,11 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 if "SCCL_TEST_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
+import numba
 import pytest
+
+# A plugin of pytest imports numba before this file is read.
+numba.config.reload_config()
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,9 +16,6 @@ import pandas as pd
 from sccl import graph
 from sccl.benchmark.run.picture import queries
 from sccl.graph.search import Metric
-from sccl.mapping.agreement import agreement
-from sccl.mapping.votes import vote
-from sccl.pl.coordinates import umap_with_query
 
 if TYPE_CHECKING:
     from sccl.benchmark.data import Data
@@ -59,6 +56,9 @@ def score(data: Data, embedding: Embedding) -> dict[str, float]:
 
 def predict(data: Data, embedding: Embedding) -> np.ndarray:
     """Return the method's own labels or else those of most of the nearest neighbours, shape `(n_query_cells,)`."""
+    # here, so that the report, which reads this file's constants, does not wait for PyTorch
+    from sccl.mapping.votes import vote
+
     if embedding.query_labels is not None:
         return np.asarray(embedding.query_labels, dtype=object)
     labelled = np.flatnonzero(data.labels.notna())
@@ -105,6 +105,8 @@ def protein_scores(data: Data, predicted: np.ndarray) -> dict[str, float]:
     -------
     Means of Pearson correlation and root mean squared error, over the proteins of a cell and over the cells of a protein.
     """
+    from sccl.mapping.agreement import agreement
+
     assert data.query is not None
     measured: Any = data.query.obsm[data.proteins]
     found = agreement(pd.DataFrame(predicted, index=measured.index, columns=measured.columns), measured)
@@ -130,6 +132,8 @@ def save(data: Data, embedding: Embedding, directory: Path, *, name: str) -> Non
     name
         Of the run, for the titles.
     """
+    from sccl.pl.coordinates import umap_with_query
+
     z_nd, query_nd = (np.asarray(z, dtype=np.float32) for z in (embedding.z_nd, embedding.query_nd))
     drawn = np.sort(np.random.default_rng(0).permutation(len(z_nd))[:MAX_DRAWN])
     umap_n2, query_umap_n2 = umap_with_query(z_nd[drawn], query_nd)
