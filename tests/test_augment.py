@@ -329,6 +329,12 @@ def test_any_shape_strength_and_order_gives_finite_views(n_cells, n_genes, densi
         (GaussianNoise, {"sigma": float("nan")}, "sigma"),
         (MultiplicativeNoise, {"sigma": -1.0}, "sigma"),
         (MultiplicativeNoise, {"sigma": float("inf")}, "sigma"),
+        (
+            MultiplicativeNoise,
+            {"sigma": "much"},
+            r"MultiplicativeNoise: `sigma` must be in \[0, ∞\), found 'much'",
+        ),
+        (Mask, {"p": None}, r"Mask: `p` must be in \[0, 1\], found None"),
         (InnerSwap, {"fraction": float("nan")}, "fraction"),
         (CrossOver, {"p": 2}, "`p`"),
     ],

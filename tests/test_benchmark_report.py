@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,17 @@ def results(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def written(results) -> dict[str, Path]:
     return {path.name: path for path in report.write_report(results, results / "report")}
+
+
+def test_a_report_is_written_without_pytorch(results, tmp_path):
+    code = (
+        "import sys; from sccl.benchmark.report.command import main; code = main(sys.argv[1:]); "
+        "sys.exit(' '.join({'torch', 'scvi', 'scanpy', 'jax'} & set(sys.modules)) or code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, results, "--out", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_setting_in_which_runs_differ_becomes_a_column(results):

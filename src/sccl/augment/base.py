@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from sccl.augment.view import make_view
+from sccl.inputs.arguments import lies_in
 
 if TYPE_CHECKING:
     import torch
@@ -133,9 +134,9 @@ class Augmentation(ABC):
         return make_view([self], x_ng, generator)
 
 
-def check_unit_interval(augmentation: Augmentation, *names: str) -> None:
-    """Raise a ValueError unless the named fields lie in [0, 1]."""
+def check_interval(augmentation: Augmentation, interval: str, *names: str) -> None:
+    """Raise a ValueError unless the named fields are numbers in an interval, such as ``"[0, 1]"``."""
     for name in names:
         value = getattr(augmentation, name)
-        if not 0.0 <= value <= 1.0:
-            raise ValueError(f"{type(augmentation).__name__}: `{name}` must be in [0, 1], found {value!r}.")
+        if not lies_in(value, interval):
+            raise ValueError(f"{type(augmentation).__name__}: `{name}` must be in {interval}, found {value!r}.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from sccl import graph
-from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.base import Augmentation, Operation, check_interval
 from sccl.augment.keys import derive, integers
 from sccl.augment.mix import Mode, as_modes, mix, mix_operation
 from sccl.augment.neighbors import check_counts, only_from, require
@@ -62,7 +62,7 @@ class BBKNN(Augmentation):
     needs_neighbors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "alpha", "p")
+        check_interval(self, "[0, 1]", "alpha", "p")
         check_counts(self, "k", "n_mixed")
         as_modes(self.mode, owner="BBKNN")
 

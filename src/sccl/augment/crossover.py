@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.base import Augmentation, Operation, check_interval
 from sccl.augment.bits import gene_bits, threshold
 from sccl.augment.keys import integers
 from sccl.augment.mask import mask_row
@@ -40,7 +40,7 @@ class CrossOver(Augmentation):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "fraction", "p")
+        check_interval(self, "[0, 1]", "fraction", "p")
 
     @property
     def n_partners(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sccl.augment.base import Augmentation, check_unit_interval
+from sccl.augment.base import Augmentation, check_interval
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class Function(Augmentation):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "p")
+        check_interval(self, "[0, 1]", "p")
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Call the function on a copy, so that it may work in place."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.base import Augmentation, Operation, check_interval
 from sccl.augment.bits import fill_bits, gene_bits, threshold
 from sccl.augment.row import row_function
 
@@ -43,7 +43,7 @@ class Mask(Augmentation):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "fraction", "p")
+        check_interval(self, "[0, 1]", "fraction", "p")
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Mask every cell."""

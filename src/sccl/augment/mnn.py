@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from sccl import graph
-from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.base import Augmentation, Operation, check_interval
 from sccl.augment.keys import derive
 from sccl.augment.mix import Mode, as_modes, mix, mix_operation
 from sccl.augment.neighbors import check_counts, draw_neighbor, only_from, require
@@ -69,7 +69,7 @@ class MNN(Augmentation):
     needs_neighbors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "alpha", "p")
+        check_interval(self, "[0, 1]", "alpha", "p")
         check_counts(self, "k", "k_anchor", "n_mixed", *(["refresh_every"] if self.refresh_every is not None else []))
         as_modes(self.mode, owner="MNN")
 

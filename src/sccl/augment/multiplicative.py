@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.base import Augmentation, Operation, check_interval
 from sccl.augment.bits import fill_bits, gene_bits
 from sccl.augment.noise import NORMAL_QUANTILES
 from sccl.augment.row import row_function
@@ -40,9 +40,8 @@ class MultiplicativeNoise(Augmentation):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "p")
-        if not 0.0 <= self.sigma < float("inf"):
-            raise ValueError(f"MultiplicativeNoise: `sigma` must be finite and at least 0, found {self.sigma!r}.")
+        check_interval(self, "[0, 1]", "p")
+        check_interval(self, "[0, ∞)", "sigma")
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Multiply every gene of every cell."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.base import Augmentation, Operation, check_interval
 from sccl.augment.bits import fill_bits, threshold
 from sccl.augment.row import row_function
 
@@ -45,9 +45,8 @@ class GaussianNoise(Augmentation):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "fraction", "p")
-        if not 0.0 <= self.sigma < float("inf"):
-            raise ValueError(f"GaussianNoise: `sigma` must be finite and at least 0, found {self.sigma!r}.")
+        check_interval(self, "[0, 1]", "fraction", "p")
+        check_interval(self, "[0, ∞)", "sigma")
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Add noise to every cell."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from sccl import graph
-from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.base import Augmentation, Operation, check_interval
 from sccl.augment.neighbors import check_counts, draw_neighbor, only_from, require
 from sccl.augment.row import row_function
 from sccl.augment.scatter import scatter_row
@@ -62,7 +62,7 @@ class CrossBatchPositive(Augmentation):
     needs_neighbors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "p", "min_shared")
+        check_interval(self, "[0, 1]", "p", "min_shared")
         check_counts(self, "k_anchor")
 
     def bind(self, space: CellSpace) -> Self:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sccl.augment.base import Augmentation, Operation, check_unit_interval
+from sccl.augment.base import Augmentation, Operation, check_interval
 from sccl.augment.keys import GAMMA, mix
 from sccl.augment.row import row_function
 
@@ -38,7 +38,7 @@ class InnerSwap(Augmentation):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_unit_interval(self, "fraction", "p")
+        check_interval(self, "[0, 1]", "fraction", "p")
 
     def apply(self, x_ng: torch.Tensor, partners_png: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Swap values in every cell."""

@@ -51,15 +51,20 @@ def as_real(value: Any, name: str, interval: str) -> float:
     ValueError
         If it is no number, not finite, or lies elsewhere.
     """
+    if not lies_in(value, interval):
+        raise ValueError(f"`{name}` must be a number in {interval}, found {value!r}.")
+    return float(value)
+
+
+def lies_in(value: Any, interval: str) -> bool:
+    """Return whether a value is a finite number in an interval, see :func:`as_real`."""
     low, high = (float(bound.replace("∞", "inf")) for bound in interval[1:-1].split(","))
     is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    if not (
+    return (
         is_number
         and (low <= value if interval[0] == "[" else low < value)
         and (value <= high if interval[-1] == "]" else value < high)
-    ):
-        raise ValueError(f"`{name}` must be a number in {interval}, found {value!r}.")
-    return float(value)
+    )
 
 
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> None:

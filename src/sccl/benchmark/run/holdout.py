@@ -56,11 +56,11 @@ def score(data: Data, embedding: Embedding) -> dict[str, float]:
 
 def predict(data: Data, embedding: Embedding) -> np.ndarray:
     """Return the method's own labels or else those of most of the nearest neighbours, shape `(n_query_cells,)`."""
+    if embedding.query_labels is not None:
+        return np.asarray(embedding.query_labels, dtype=object)
     # here, so that the report, which reads this file's constants, does not wait for PyTorch
     from sccl.mapping.votes import vote
 
-    if embedding.query_labels is not None:
-        return np.asarray(embedding.query_labels, dtype=object)
     labelled = np.flatnonzero(data.labels.notna())
     names, codes = np.unique(data.labels.iloc[labelled].astype(str).to_numpy(dtype=object), return_inverse=True)
     z_nd, query_nd = (np.asarray(z, dtype=np.float32) for z in (embedding.z_nd, embedding.query_nd))
